@@ -1,0 +1,15 @@
+// Compiles src/ to dist/ and copies what the compiler leaves behind: the Lua scripts and the dashboard's files.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+const root = import.meta.dirname
+const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+rmSync(path.join(root, 'dist'), { recursive: true, force: true })
+execFileSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' })
+cpSync(path.join(root, 'src'), path.join(root, 'dist'), {
+  recursive: true,
+  filter: (file) => !file.endsWith('.ts'),
+})
+chmodSync(path.join(root, 'dist', 'main.js'), 0o755)

@@ -1,0 +1,73 @@
+/**
+ * The stable codes of failures that somebody thought about: part of the callback (`error_code`), the logs and the
+ * metrics. Clients match on them, so a code never changes its meaning.
+ */
+export type ErrorCode =
+  | `http.${number}`
+  | 'tls.untrusted'
+  | 'tls.expired'
+  | 'tls.hostname'
+  | 'tls.failed'
+  | 'dns.not_found'
+  | 'dns.timeout'
+  | 'dns.failed'
+  | 'connect.refused'
+  | 'connect.reset'
+  | 'connect.timeout'
+  | 'connect.failed'
+  | 'proxy.invalid'
+  | 'proxy.failed'
+  | 'timeout.headers'
+  | 'timeout.stall'
+  | 'timeout.total'
+  | 'response.malformed'
+  | 'body.truncated'
+  | 'body.encoding'
+  | 'redirect.too_many'
+  | 'redirect.invalid'
+  | 'guard.private_address'
+  | 'guard.scheme'
+  | 'limit.bytes'
+  | 'mime.mismatch'
+  | 'image.size'
+  | 'storage.denied'
+  | 'storage.not_found'
+  | 'storage.full'
+  | 'storage.failed'
+  | 'worker.stalled'
+  | 'internal'
+  | 'receiver.status'
+  | 'receiver.unreachable'
+  | 'receiver.timeout'
+  | 'receiver.refused'
+  | 'receiver.unknown_topic'
+  | 'receiver.unknown_queue'
+  | 'receiver.undefined_backend'
+
+export interface JobErrorOptions {
+  /** Whether the same attempt may succeed later. No default: whoever makes the error knows. */
+  retriable: boolean
+  /** Status of the origin's response, when one came. */
+  responseCode?: number
+  /** How long the other side asked us to wait, in ms, already clamped. */
+  retryAfterMs?: number
+  cause?: unknown
+}
+
+/** A failure that somebody thought about; made where its meaning is known, read where the job is settled. */
+export class JobError extends Error {
+  override readonly name = 'JobError'
+  readonly code: ErrorCode
+  readonly retriable: boolean
+  readonly responseCode: number
+  readonly retryAfterMs: number | undefined
+
+  /** @param message for the client: it becomes the callback's `error`, so it holds no secrets */
+  constructor(code: ErrorCode, message: string, options: JobErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retriable = options.retriable
+    this.responseCode = options.responseCode ?? 0
+    this.retryAfterMs = options.retryAfterMs
+  }
+}

@@ -1,0 +1,13 @@
+import type { Callback } from '../../jobs/callback.ts'
+
+/** One way to deliver callbacks. Every implementation passes `test/conformance/backend.ts`. */
+export interface Backend {
+  /**
+   * Delivers one callback to the job's `callback_dst`; resolves once the receiver has accepted it.
+   *
+   * @throws {JobError} `receiver.*`: retriable when the receiver may accept it later, permanent when it never will
+   * @throws the signal's reason, when it aborts: a stop of ours is no failed attempt
+   */
+  deliver(destination: string, callback: Callback, signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}

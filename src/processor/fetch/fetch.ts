@@ -1,0 +1,36 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+export interface FetchRequest {
+  /** http or https; credentials in it are sent as Basic authorization. */
+  url: string
+  /** Header names in any case, values without CR, LF or NUL; connection headers were dropped already. */
+  headers: Record<string, string>
+  /** http or https address of the aggregation's proxy. */
+  proxy?: string | undefined
+  /** Most bytes of decoded body; 0 means no limit. */
+  maxBytes: number
+}
+
+/** A response below 400, its body not yet read. Read `body` to its end, or call `discard`. */
+export interface FetchResponse {
+  status: number
+  headers: IncomingHttpHeaders
+  /** Where the redirects ended. */
+  url: string
+  redirects: number
+  /**
+   * The decoded content. Ends properly or throws a {JobError}: `body.truncated` (text contains `unexpected EOF`),
+   * `body.encoding`, `timeout.stall`, `limit.bytes`; or the signal's reason.
+   */
+  body: AsyncIterable<Uint8Array>
+  discard(): void
+}
+
+export interface Fetcher {
+  /**
+   * @throws {JobError} for every status of 400 and above, and every failure of the network, the guard or the protocol
+   * @throws the signal's reason, when it aborts (also while the body is read)
+   */
+  fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchResponse>
+  close(): Promise<void>
+}

@@ -1,0 +1,40 @@
+import type { FileHandle } from 'node:fs/promises'
+
+/** A complete, verified file in `storage_dir`. Whoever made it closes the handle and removes what is left of it. */
+export interface TempFile {
+  path: string
+  handle: FileHandle
+  /** bytes */
+  size: number
+  /** CRC-32 of the content, as `zlib.crc32` gives it. */
+  crc32: number
+}
+
+export interface PutOptions {
+  /** Found type of the content, e.g. `image/png`. */
+  mimeType: string
+  /** Kept with the object where the storage can (S3 user metadata); ignored elsewhere. */
+  metadata?: Record<string, string>
+  /** Called right before the file becomes visible; throws when it must not any more (the claim was lost). */
+  confirm(): void
+}
+
+/** Where files rest. Every implementation passes `test/conformance/storage.ts`. */
+export interface Storage {
+  /** Names the deletions room of what is stored here: `filesystem`, `s3:<region>/<bucket>`. */
+  readonly name: string
+
+  /**
+   * Puts a temporary file in place under `path`, whole or not at all; an existing file there is replaced.
+   *
+   * @param path relative, `/`-separated, e.g. `6QE/6QEywYsd0jrKAg`
+   * @throws {JobError} `storage.*`
+   * @throws whatever `confirm` throws, and the signal's reason when it aborts
+   */
+  put(file: TempFile, path: string, options: PutOptions, signal: AbortSignal): Promise<void>
+
+  /** Removes a file; one that is not there is fine. @throws {JobError} `storage.*` */
+  delete(path: string, signal: AbortSignal): Promise<void>
+
+  close(): Promise<void>
+}
