@@ -1,0 +1,29 @@
+import type { Callback } from './callback.ts'
+import { filePath, type Job } from './job.ts'
+
+/** @param downloadUrl base of the callback's `download_url`; `""` when the deployment has none */
+export function composeCallback(job: Job, downloadUrl: string): Callback {
+  const { request, result } = job
+  const success = result?.success ?? false
+  return {
+    success,
+    error: result?.error ?? '',
+    extra: request?.extra ?? '',
+    resource_url: request?.url ?? '',
+    download_url: success && downloadUrl ? joinUrl(downloadUrl, filePath(job.id, request?.subpath)) : '',
+    job_id: job.id,
+    response_code: result?.responseCode ?? 0,
+    image_size: result?.imageSize ?? '',
+    delivered: true,
+    delivery_error: '',
+    error_code: result?.errorCode ?? '',
+    size: result?.size ?? 0,
+    sha256: result?.sha256 ?? '',
+    mime_type: result?.mimeType ?? '',
+  }
+}
+
+function joinUrl(base: string, path: string): string {
+  const escaped = path.split('/').map(encodeURIComponent).join('/')
+  return `${base.replace(/\/+$/, '')}/${escaped}`
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto'
+
+export type CallbackType = 'http' | 'kafka' | 'sqs'
+
+/** What a caller asked for. Never changes once accepted. */
+export interface DownloadRequest {
+  aggrId: string
+  /** Most downloads of the aggregation at once, over all processors. */
+  aggrLimit: number
+  aggrProxy?: string | undefined
+  /** The caller's string, byte for byte. */
+  url: string
+  /** Absent for a download into the caller's own bucket that is not called back. */
+  callbackType?: CallbackType | undefined
+  callbackDst?: string | undefined
+  /** Where a failed download is reported instead; the type defaults to `callbackType`. */
+  callbackErrorType?: CallbackType | undefined
+  callbackErrorDst?: string | undefined
+  extra?: string | undefined
+  mimeType?: string | undefined
+  maxRetries?: number | undefined
+  extractImageSize?: boolean | undefined
+  downloadTimeoutS?: number | undefined
+  requestHeaders?: Record<string, string> | undefined
+  /** The caller's own bucket; `s3Region` comes with it. */
+  s3Bucket?: string | undefined
+  s3Region?: string | undefined
+  /** Folder under the root, in front of the id's own. */
+  subpath?: string | undefined
+}
+
+/** How a download ended. */
+export interface DownloadResult {
+  success: boolean
+  /** `""` or the text that the callback carries. */
+  error: string
+  errorCode: string
+  responseCode: number
+  imageSize: string
+  size: number
+  sha256: string
+  mimeType: string
+  /** Relative path of the stored file; absent when nothing of ours is to be deleted. */
+  path?: string | undefined
+}
+
+/** A job as it is known to whoever claims it. */
+export interface Job {
+  id: string
+  /** Gone once the callback was delivered: deletion and look-ups need only what is below. */
+  request: DownloadRequest | undefined
+  /** Download attempts that ended, stalls not counted. */
+  attempts: number
+  /** Callback attempts that ended since the callback was queued or retried by hand. */
+  deliveries: number
+  /** Deletion attempts that ended. */
+  deletions: number
+  /** How often a worker died or froze with this job in the room where it is now. */
+  stalls: number
+  result: DownloadResult | undefined
+  /** Which storage's deletions room the job goes through at the end. */
+  storage: string | undefined
+  /** Why the last delivery failed, or `""`. */
+  deliveryError: string
+  /** ms since the epoch, by Redis's clock. */
+  createdMs: number
+}
+
+/** 10 random bytes from the CSPRNG, base64url: 14 characters. */
+export const newJobId = (): string => randomBytes(10).toString('base64url')
+
+const JOB_ID = /^[A-Za-z0-9_-]{14}$/
+export const isJobId = (text: string): boolean => JOB_ID.test(text)
+
+/** `[<subpath>/]<first 3 of id>/<id>`, relative to the root of the storage. */
+export function filePath(id: string, subpath?: string): string {
+  const own = `${id.slice(0, 3)}/${id}`
+  return subpath ? `${subpath}/${own}` : own
+}

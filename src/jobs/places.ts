@@ -1,0 +1,141 @@
+import type { CallbackType, DownloadRequest, DownloadResult, Job } from './job.ts'
+import type { Patch } from './record.ts'
+
+/**
+ *                        downloaded                    delivered
+ *   downloads ──────────────────────▶ callbacks:<type> ─────────▶ deletions:<storage> ──▶ gone
+ *    ▲     │ retry, handed back         ▲  │  │ failed              ▲   ▲   │ retry
+ *    └─────┘                            │  └──┼── retry             │   └───┘
+ *          │ downloaded, no callback    │     ▼                     │
+ *          └──────▶ rest: done | failed │  rest: callback-failed    │
+ *                        │              └─────┘ retried by hand     │
+ *                        └──────────────────────────────────────────┘ expired (rest_ttl_days)
+ */
+export type RestReason = 'done' | 'failed' | 'callback-failed' | 'cancelled'
+export const restReasons: readonly RestReason[] = ['done', 'failed', 'callback-failed', 'cancelled']
+
+/** Where a job goes next; the queue carries it out and knows nothing of why. */
+export type Place =
+  | {
+      kind: 'room'
+      room: string
+      group: string
+      /** What the group's first job gives it: its limit (0: the room's own holds) and a text for its workers. */
+      limit?: number
+      gift?: string
+      delayMs?: number
+      /** Drops the request from the record. */
+      shrink?: boolean
+    }
+  /** This room and group, later; `holdMs` also holds the whole group. */
+  | { kind: 'again'; delayMs: number; holdMs?: number }
+  /** This room and group, at its old place: nothing happened. */
+  | { kind: 'back' }
+  | { kind: 'rest'; reason: RestReason }
+  | { kind: 'gone' }
+
+export type Outcome =
+  | { kind: 'downloaded'; result: DownloadResult; storage: string }
+  | { kind: 'download-retry'; delayMs: number; holdMs?: number }
+  | { kind: 'delivered'; deletionDelayMs: number }
+  | { kind: 'delivery-retry'; delayMs: number; error: string }
+  | { kind: 'delivery-failed'; error: string }
+  | { kind: 'retried-by-hand' }
+  | { kind: 'deleted' }
+  | { kind: 'deletion-retry'; delayMs: number }
+  | { kind: 'expired' }
+  | { kind: 'handed-back' }
+
+export interface Move {
+  place: Place
+  patch: Patch
+}
+
+export const downloadsRoom = 'downloads'
+export const callbacksRoom = (type: CallbackType): string => `callbacks:${type}`
+export const deletionsRoom = (storage: string): string => `deletions:${storage}`
+
+/** Where a new job begins. */
+export function firstPlace(request: DownloadRequest): Place & { kind: 'room' } {
+  return {
+    kind: 'room',
+    room: downloadsRoom,
+    group: request.aggrId,
+    limit: request.aggrLimit,
+    gift: request.aggrProxy ?? '',
+  }
+}
+
+/** Where the outcome of a download is reported, if anywhere. */
+export function callbackTarget(
+  request: DownloadRequest,
+  success: boolean,
+): { type: CallbackType; destination: string } | undefined {
+  if (!success && request.callbackErrorDst) {
+    const type = request.callbackErrorType ?? request.callbackType
+    if (type) return { type, destination: request.callbackErrorDst }
+  }
+  if (!request.callbackType || !request.callbackDst) return undefined
+  return { type: request.callbackType, destination: request.callbackDst }
+}
+
+/** The group of a callback: scheme, host and port of an HTTP receiver, a Kafka topic, an SQS queue. */
+export function receiverOf({ type, destination }: { type: CallbackType; destination: string }): string {
+  if (type !== 'http') return destination
+  const { protocol, hostname, port } = new URL(destination)
+  return `${protocol}//${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+}
+
+/** Where `job` goes after `outcome`, and what its record remembers of it. */
+export function nextPlace(job: Job, outcome: Outcome): Move {
+  switch (outcome.kind) {
+    case 'downloaded': {
+      const { result, storage } = outcome
+      const patch = { attempts: job.attempts + 1, result, storage }
+      return { patch, place: callbackPlace(job, result) }
+    }
+    case 'download-retry': {
+      const { delayMs, holdMs = 0 } = outcome
+      return { patch: { attempts: job.attempts + 1 }, place: { kind: 'again', delayMs, holdMs } }
+    }
+    case 'delivered': {
+      return {
+        patch: { deliveries: job.deliveries + 1, deliveryError: '' },
+        place: deletionPlace(job, outcome.deletionDelayMs),
+      }
+    }
+    case 'delivery-retry':
+      return {
+        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        place: { kind: 'again', delayMs: outcome.delayMs },
+      }
+    case 'delivery-failed':
+      return {
+        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        place: { kind: 'rest', reason: 'callback-failed' },
+      }
+    case 'retried-by-hand':
+      return {
+        patch: { deliveries: 0, deliveryError: '' },
+        place: job.result ? callbackPlace(job, job.result) : { kind: 'rest', reason: 'callback-failed' },
+      }
+    case 'deleted':
+      return { patch: {}, place: { kind: 'gone' } }
+    case 'deletion-retry':
+      return { patch: { deletions: job.deletions + 1 }, place: { kind: 'again', delayMs: outcome.delayMs } }
+    case 'expired':
+      return { patch: {}, place: deletionPlace(job, 0) }
+    case 'handed-back':
+      return { patch: {}, place: { kind: 'back' } }
+  }
+}
+
+function callbackPlace(job: Job, result: DownloadResult): Place {
+  const target = job.request && callbackTarget(job.request, result.success)
+  if (!target) return { kind: 'rest', reason: result.success ? 'done' : 'failed' }
+  return { kind: 'room', room: callbacksRoom(target.type), group: receiverOf(target) }
+}
+
+function deletionPlace({ storage = '' }: Job, delayMs: number): Place {
+  return { kind: 'room', room: deletionsRoom(storage), group: storage, delayMs, shrink: true }
+}

@@ -1,0 +1,82 @@
+import type { DownloadRequest, DownloadResult, Job } from './job.ts'
+
+/**
+ * A job as Redis holds it: the immutable request as one compact string, and a small hash of what changes.
+ * The short names are part of the data format (docs/redis-keys.md): never reuse one for something else.
+ */
+const NAMES = {
+  aggrId: 'a',
+  aggrLimit: 'l',
+  aggrProxy: 'p',
+  url: 'u',
+  callbackType: 't',
+  callbackDst: 'd',
+  callbackErrorType: 'T',
+  callbackErrorDst: 'D',
+  extra: 'e',
+  mimeType: 'm',
+  maxRetries: 'r',
+  extractImageSize: 'i',
+  downloadTimeoutS: 'o',
+  requestHeaders: 'h',
+  s3Bucket: 'b',
+  s3Region: 'R',
+  subpath: 's',
+} as const satisfies Record<keyof DownloadRequest, string>
+
+const fields = Object.entries(NAMES) as [keyof DownloadRequest, string][]
+
+export function packRequest(request: DownloadRequest): string {
+  const packed: Record<string, unknown> = {}
+  for (const [field, name] of fields) if (request[field] !== undefined) packed[name] = request[field]
+  return JSON.stringify(packed)
+}
+
+export function unpackRequest(text: string): DownloadRequest {
+  const packed = JSON.parse(text) as Record<string, never>
+  const request: Partial<DownloadRequest> = {}
+  for (const [field, name] of fields) if (packed[name] !== undefined) request[field] = packed[name]
+  return request as DownloadRequest
+}
+
+/** What `settle` may change in a job's state; numbers and JSON travel as strings. */
+export interface Patch {
+  attempts?: number
+  deliveries?: number
+  deletions?: number
+  result?: DownloadResult
+  storage?: string
+  deliveryError?: string
+}
+
+/** The hash fields of a patch, flat: name, value, name, value … */
+export function packPatch(patch: Patch): string[] {
+  const flat: string[] = []
+  if (patch.attempts !== undefined) flat.push('attempts', String(patch.attempts))
+  if (patch.deliveries !== undefined) flat.push('deliveries', String(patch.deliveries))
+  if (patch.deletions !== undefined) flat.push('deletions', String(patch.deletions))
+  if (patch.result !== undefined) flat.push('result', JSON.stringify(patch.result))
+  if (patch.storage !== undefined) flat.push('storage', patch.storage)
+  if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
+  return flat
+}
+
+/** @param state the flat hash as a script returns it */
+export function unpackJob(id: string, request: string | null, state: string[]): Job {
+  const of = new Map<string, string>()
+  for (let i = 0; i + 1 < state.length; i += 2) of.set(state[i] as string, state[i + 1] as string)
+  const result = of.get('result')
+  return {
+    id,
+    request: request === null ? undefined : unpackRequest(request),
+    attempts: Number(of.get('attempts') ?? 0),
+    deliveries: Number(of.get('deliveries') ?? 0),
+    deletions: Number(of.get('deletions') ?? 0),
+    stalls: Number(of.get('stalls') ?? 0),
+    result: result === undefined ? undefined : (JSON.parse(result) as DownloadResult),
+    storage: of.get('storage'),
+    deliveryError: of.get('delivery_error') ?? '',
+    createdMs: Number(of.get('created') ?? 0),
+  }
+}
+

@@ -1,0 +1,107 @@
+import type { Log } from './log.ts'
+import type { Claim, Room } from './queue/room.ts'
+
+/** A claim that this process holds, and how it learns that it does not any more. */
+export interface Lease {
+  readonly claim: Claim
+  /** Aborts with `LeaseLost`, or with `HandBack` when the process stops. */
+  readonly signal: AbortSignal
+  /** Throws `LeaseLost` when the job may be somebody else's: to be asked right before anything that cannot be undone. */
+  confirm(): void
+}
+
+/** The job may be somebody else's by now: stop, and touch nothing. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost'
+}
+
+/** This process stops and the job is not done: put it back as if nothing had happened. */
+export class HandBack extends Error {
+  override readonly name = 'HandBack'
+}
+
+interface Held extends Lease {
+  readonly controller: AbortController
+  /** By this process's monotonic clock; always earlier than the end of the lease by Redis's. */
+  heldUntil: number
+}
+
+/**
+ * Keeps the leases of a room's claims: one call extends them all, a third of a lease apart. Whoever could not be
+ * extended in time is told to stop before Redis may give the job to somebody else.
+ */
+export function leasesOf(room: Room, log: Log) {
+  const held = new Set<Held>()
+  const marginMs = Math.max(room.leaseMs / 10, Math.min(200, room.leaseMs / 2))
+  let extending = false
+
+  async function extend() {
+    const now = performance.now()
+    for (const lease of held) if (now > lease.heldUntil) lose(lease)
+    if (extending || held.size === 0) return
+    extending = true
+    try {
+      const asked = [...held]
+      // The lease counts from when Redis runs the script, which is never before it was asked to.
+      const askedAt = performance.now()
+      const lost = new Set(await room.extend(asked.map(({ claim }) => claim)))
+      for (const lease of asked) {
+        if (lost.has(lease.claim.job.id)) {
+          if (held.has(lease)) lose(lease)
+        } else lease.heldUntil = Math.max(lease.heldUntil, askedAt + room.leaseMs - marginMs)
+      }
+    } catch (error) {
+      log.debug({ room: room.name, error: String(error) }, 'could not extend leases')
+    } finally {
+      extending = false
+    }
+  }
+
+  function lose(lease: Held) {
+    held.delete(lease)
+    log.warn({ room: room.name, job_id: lease.claim.job.id }, 'lost a lease')
+    lease.controller.abort(new LeaseLost(`the lease of ${lease.claim.job.id} could not be kept`))
+  }
+
+  // Looked at more often than extended: a process that was frozen finds out soon after it goes on.
+  const tickMs = Math.max(room.leaseMs / 12, 10)
+  let ticks = 0
+  const timer = setInterval(() => {
+    const now = performance.now()
+    for (const lease of held) if (now > lease.heldUntil) lose(lease)
+    if (++ticks % 4 === 0) void extend()
+  }, tickMs)
+
+  return {
+    /** @param claimedAt when the claim was asked for, by `performance.now()` */
+    hold(claim: Claim, claimedAt: number): Lease {
+      const controller = new AbortController()
+      const lease: Held = {
+        claim,
+        controller,
+        signal: controller.signal,
+        heldUntil: claimedAt + room.leaseMs - marginMs,
+        confirm() {
+          controller.signal.throwIfAborted()
+          if (performance.now() <= lease.heldUntil) return
+          lose(lease)
+          controller.signal.throwIfAborted()
+        },
+      }
+      held.add(lease)
+      return lease
+    },
+    drop(lease: Lease) {
+      held.delete(lease as Held)
+    },
+    /** Tells everything that still runs to give up and hand its job back. */
+    handBack() {
+      for (const lease of held) lease.controller.abort(new HandBack('this process stops'))
+    },
+    close() {
+      clearInterval(timer)
+    },
+  }
+}
+
+export type Leases = ReturnType<typeof leasesOf>

@@ -1,0 +1,40 @@
+import type { Keys } from './keys.ts'
+import type { Client } from './redis.ts'
+
+export type Role = 'processor' | 'notifier'
+/** Whole numbers by name, added up over the instances of a role. */
+export type Stats = Record<string, number>
+
+/** A report counts for this many of its intervals, and at least that long. */
+const INTERVALS = 3
+const MIN_TTL_MS = 3000
+
+/** The live processes of a role, and what they have counted since they started. */
+export function instancesOf(redis: Client, keys: Keys, role: Role) {
+  const where = [keys.instances(role), keys.reports(role)] as const
+  return {
+    /** @param everyMs how often this instance reports */
+    async report(instance: string, stats: Stats, everyMs: number): Promise<void> {
+      const ttlMs = Math.max(everyMs * INTERVALS, MIN_TTL_MS)
+      await redis.reportInstance(...where, instance, JSON.stringify(stats), ttlMs)
+    },
+
+    /** This process stops: it is not alive any more. */
+    async retire(instance: string): Promise<void> {
+      await Promise.all([redis.zrem(where[0], instance), redis.hdel(where[1], instance)])
+    },
+
+    /** The sum over all live instances, with `alive`, their number; undefined when there is none. */
+    async sum(): Promise<Stats | undefined> {
+      const reports = await redis.reportInstance(...where)
+      if (reports.length === 0) return undefined
+      const sum: Stats = { alive: reports.length }
+      for (const text of reports) {
+        for (const [name, value] of Object.entries(JSON.parse(text) as Stats)) sum[name] = (sum[name] ?? 0) + value
+      }
+      return sum
+    },
+  }
+}
+
+export type Instances = ReturnType<typeof instancesOf>

@@ -1,0 +1,22 @@
+import type { RestReason } from '../jobs/places.ts'
+
+/**
+ * Every key of a deployment begins with `{prefix}:`, so that all of them live in one hash slot of a Redis Cluster.
+ * What hangs below a room's key is described in lib.lua; docs/redis-keys.md shows them all.
+ */
+export function keysOf(prefix: string) {
+  const base = `{${prefix}}:`
+  return {
+    room: (name: string) => `${base}${name}`,
+    request: (id: string) => `${base}request:${id}`,
+    state: (id: string) => `${base}state:${id}`,
+    rest: (reason: RestReason) => `${base}rest:${reason}`,
+    totals: `${base}totals`,
+    /** Live processes of a role: instance → when it was last seen. */
+    instances: (role: string) => `${base}instances:${role}`,
+    /** What a live process reports: instance → JSON. */
+    reports: (role: string) => `${base}reports:${role}`,
+  }
+}
+
+export type Keys = ReturnType<typeof keysOf>

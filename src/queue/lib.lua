@@ -1,0 +1,114 @@
+-- What the room's scripts share; put in front of each of them when they are loaded.
+--
+-- KEYS[1] is the room, `{prefix}:<room>`: a hash of the room's own settings (`limit`). All other keys of the room are
+-- that name and a suffix, so they live in its hash slot:
+--   :line            zset    groups that can run now: position in the line
+--   :due             zset    groups that can run later: ms since the epoch
+--   :groups          hash    every group that exists: "<limit> <gift>", as its first job gave them
+--   :overrides       hash    what an operator set: JSON {limit?, paused?}; outlives the group
+--   :holds           hash    groups that may not start anything before: ms since the epoch
+--   :pending:<group> zset    job ids: when they may start, ms since the epoch
+--   :claimed:<group> set     job ids that run
+--   :leases          zset    job ids that run: when their lease ends, ms since the epoch
+--   :claims          hash    job ids that run: "<token> <score in pending> <group>"
+--   :call:<worker>   string  "<number> <id> <id> …": the worker's last claim call, to answer it again
+-- Beside the rooms, of the deployment:
+--   request:<id>     string  the job's immutable request
+--   state:<id>       hash    what changes of it
+--   totals           hash    accepted, gone
+--
+-- A group with something pending stands in :line, or in :due, or, while it is full or paused, in neither.
+
+local prefix = string.match(KEYS[1], "^%b{}:")
+local time = redis.call("TIME") -- Redis is the one clock of all hosts
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function request_key(id) return prefix .. "request:" .. id end
+local function state_key(id) return prefix .. "state:" .. id end
+
+-- Wakes the idle workers of a room.
+local function ring(room)
+  redis.call("PUBLISH", room .. ":bell", "")
+end
+
+local function operator_settings(room, group)
+  local text = redis.call("HGET", room .. ":overrides", group)
+  return text and cjson.decode(text) or {}
+end
+
+-- The group's limit: the operator's, or what its first job gave, or, where jobs bring none, the room's.
+local function limit_of(room, group, settings)
+  if settings.limit then return settings.limit end
+  local gift = redis.call("HGET", room .. ":groups", group)
+  local limit = gift and tonumber(string.match(gift, "^%d+")) or 0
+  if limit > 0 then return limit end
+  return tonumber(redis.call("HGET", room, "limit") or "1")
+end
+
+local function running(room, group)
+  return redis.call("SCARD", room .. ":claimed:" .. group)
+end
+
+-- Whether the group may start another job as far as its limit and the operator are concerned.
+local function has_room(room, group)
+  local settings = operator_settings(room, group)
+  return not settings.paused and running(room, group) < limit_of(room, group, settings)
+end
+
+-- Puts a group where it belongs: into the line, among those that are due later, or nowhere. Every script that changes
+-- what decides this (the pending jobs, the claims, a limit, a hold) ends with it.
+local function stand(room, group)
+  local line, due = room .. ":line", room .. ":due"
+  local head = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")
+  if not head[1] or not has_room(room, group) then
+    redis.call("ZREM", line, group)
+    redis.call("ZREM", due, group)
+    if not head[1] and running(room, group) == 0 then
+      redis.call("HDEL", room .. ":groups", group)
+      redis.call("HDEL", room .. ":holds", group)
+    end
+    return
+  end
+  local at = tonumber(head[2])
+  local held = redis.call("HGET", room .. ":holds", group)
+  if held then
+    if tonumber(held) > now then at = math.max(at, tonumber(held)) else redis.call("HDEL", room .. ":holds", group) end
+  end
+  if at > now then
+    redis.call("ZREM", line, group)
+    redis.call("ZADD", due, at, group)
+    -- the idle sleep until the first due time that they know of
+    if redis.call("ZRANGE", due, 0, 0)[1] == group then ring(room) end
+  elseif not redis.call("ZSCORE", line, group) then
+    redis.call("ZREM", due, group)
+    local last = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2]
+    redis.call("ZADD", line, last and last + 1 or 0, group)
+    if not last then ring(room) end
+  end
+end
+
+-- Makes a job pending. A group that does not exist yet begins with this job's limit and gift.
+local function enqueue(room, id, group, limit, gift, at)
+  redis.call("HSETNX", room .. ":groups", group, limit .. " " .. gift)
+  redis.call("ZADD", room .. ":pending:" .. group, at, id)
+  stand(room, group)
+end
+
+-- The claim of a job: its token, its score when it was pending, its group. Nothing when nobody holds it.
+local function claim_of(room, id)
+  local claim = redis.call("HGET", room .. ":claims", id)
+  if not claim then return nil end
+  return string.match(claim, "^(%S+) (%S+) (.*)$")
+end
+
+-- Ends a claim; the caller puts the job elsewhere and then lets the group stand.
+local function release(room, id, group)
+  redis.call("HDEL", room .. ":claims", id)
+  redis.call("ZREM", room .. ":leases", id)
+  redis.call("SREM", room .. ":claimed:" .. group, id)
+end
+
+-- Writes the flat fields from ARGV[first] on into the job's state.
+local function patch(id, first)
+  if ARGV[first] then redis.call("HSET", state_key(id), unpack(ARGV, first)) end
+end

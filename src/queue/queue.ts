@@ -1,0 +1,87 @@
+import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
+import { firstPlace, nextPlace, type Outcome, type RestReason } from '../jobs/places.ts'
+import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
+import type { Keys } from './keys.ts'
+import type { Client } from './redis.ts'
+
+/** What an operator sets of a group. */
+export interface GroupSettings {
+  limit?: number
+  paused?: boolean
+}
+
+export interface GroupSize {
+  group: string
+  pending: number
+}
+
+/** A deployment's queue as those see it who put jobs in and look at them. */
+export interface Queue {
+  /** Accepts a job; resolves when Redis has it. */
+  add(request: DownloadRequest): Promise<string>
+  find(id: string): Promise<Job | undefined>
+  /** Moves a job that rests for `reason` to where `outcome` sends it. */
+  wake(id: string, reason: RestReason, outcome: Outcome): Promise<'woken' | 'absent' | 'unknown'>
+  /** The ids that rest for `reason` since before `ms` ago, oldest first, at most `count`. */
+  resting(reason: RestReason, ms: number, count: number): Promise<string[]>
+  adjust(room: string, group: string, settings: GroupSettings): Promise<void>
+  /** The groups of a room that have pending jobs. */
+  groups(room: string): Promise<GroupSize[]>
+}
+
+export function queueOf(redis: Client, keys: Keys): Queue {
+  async function find(id: string): Promise<Job | undefined> {
+    const [request, state] = await Promise.all([redis.get(keys.request(id)), redis.hgetall(keys.state(id))])
+    const flat = Object.entries(state).flat()
+    return request === null && flat.length === 0 ? undefined : unpackJob(id, request, flat)
+  }
+
+  return {
+    find,
+
+    async add(request) {
+      const id = newJobId()
+      const { room, group, limit = 0, gift = '', delayMs = 0 } = firstPlace(request)
+      await redis.addJob(keys.room(room), id, packRequest(request), group, limit, gift, delayMs)
+      return id
+    },
+
+    async wake(id, reason, outcome) {
+      const job = await find(id)
+      if (!job) return 'unknown'
+      const { place, patch } = nextPlace(job, outcome)
+      if (place.kind !== 'room') return 'absent'
+      const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place
+      const args = [id, group, limit, gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
+      const reply = await redis.wakeJob(keys.room(room), keys.rest(reason), ...args)
+      return reply as 'woken' | 'absent' | 'unknown'
+    },
+
+    async resting(reason, ms, count) {
+      const [seconds] = await redis.time()
+      return redis.zrangebyscore(keys.rest(reason), '-inf', Number(seconds) * 1000 - ms, 'LIMIT', 0, count)
+    },
+
+    async adjust(room, group, settings) {
+      await redis.adjustGroup(keys.room(room), group, JSON.stringify(settings))
+    },
+
+    async groups(room) {
+      const sizes: GroupSize[] = []
+      let cursor = '0'
+      const seen = new Set<string>()
+      do {
+        const [next, flat] = await redis.hscan(`${keys.room(room)}:groups`, cursor, 'COUNT', 500)
+        cursor = next
+        const names = flat.filter((name, i) => i % 2 === 0 && !seen.has(name))
+        for (const name of names) seen.add(name)
+        const pending = await Promise.all(names.map((name) => redis.zcard(`${keys.room(room)}:pending:${name}`)))
+        names.forEach((group, i) => {
+          const size = pending[i] ?? 0
+          if (size > 0) sizes.push({ group, pending: size })
+        })
+      } while (cursor !== '0')
+      return sizes.sort((a, b) => (a.group < b.group ? -1 : 1))
+    },
+  }
+}

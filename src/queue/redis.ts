@@ -1,0 +1,208 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, type ClusterNode, Redis, type RedisOptions, ReplyError } from 'ioredis'
+import { z } from 'zod'
+import { pause } from '../deadline.ts'
+import type { Log } from '../log.ts'
+import { scripts } from './scripts.ts'
+
+const HOST_PORT = /^(\[[^\]]+\]|[^:[\]]*):(\d{1,5})$/
+const hostPort = z.string().regex(HOST_PORT, 'must be host:port')
+
+/** Where Redis is. At least one of `addr`, `url`, `sentinel`, `cluster`. */
+export const RedisConfig = z
+  .strictObject({
+    /** `host:port`, or the path of a unix socket. */
+    addr: z.string().min(1).optional(),
+    /** `redis://`, `rediss://` or `unix://`. */
+    url: z
+      .string()
+      .regex(/^(rediss?|unix):\/\//, 'must begin with redis://, rediss:// or unix://')
+      .refine((text) => URL.canParse(text), 'is not a URL')
+      .optional(),
+    sentinel: z.array(hostPort).min(1).optional(),
+    master_name: z.string().min(1).optional(),
+    sentinel_password: z.string().optional(),
+    cluster: z.array(hostPort).min(1).optional(),
+    /** Keys are `{prefix}:…`: one deployment lives in one hash slot. */
+    key_prefix: z
+      .string()
+      .regex(/^[^{}\s]+$/, 'must not be empty nor hold braces or spaces')
+      .default('downloader'),
+  })
+  .refine((redis) => redis.addr ?? redis.url ?? redis.sentinel ?? redis.cluster, 'needs addr, url, sentinel or cluster')
+  .refine((redis) => !redis.sentinel || redis.master_name, { path: ['master_name'], message: 'goes with sentinel' })
+export type RedisConfig = z.infer<typeof RedisConfig>
+
+/** One server, a Sentinel's master or a Cluster: the commands are the same. */
+export type Client = Redis
+
+/** Redis cannot take a command now: away, loading, failing over. The API answers 503. */
+export class RedisUnavailable extends Error {
+  override readonly name = 'RedisUnavailable'
+}
+
+/** Within this time a patient client has noticed that a connection is dead, and uses a new one. */
+const SILENCE_MS = 10_000
+
+/**
+ * A connection that comes back by itself, whatever happens; the caller closes it with `disconnect()`.
+ *
+ * @param patience `patient` for workers: commands wait for Redis, and are sent again when they were not answered;
+ *   `impatient` for the API: a command fails within a second, and is not sent later behind the caller's back
+ */
+export function connect(config: RedisConfig, patience: 'patient' | 'impatient', log: Log): Client {
+  const client = create(config, patience)
+  // Connection errors come with every try to reconnect: say it once, and once when it is over.
+  let troubled = false
+  let closing = false
+  const { disconnect } = client
+  client.disconnect = (...args) => {
+    closing = true
+    disconnect.apply(client, args as [])
+  }
+  client.on('error', (error: Error) => {
+    if (!troubled) log.warn({ error: error.message }, 'Redis is away')
+    troubled = true
+  })
+  client.on('ready', () => {
+    if (troubled) log.info('Redis is back')
+    troubled = false
+  })
+  // `end` is final for ioredis, not for us.
+  client.on('end', () => {
+    if (closing) return
+    setTimeout(() => {
+      if (!closing && client.status === 'end') client.connect().catch(() => {})
+    }, 1000)
+  })
+  return client
+}
+
+function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client {
+  const common: RedisOptions = {
+    connectTimeout: 5000,
+    maxLoadingRetryTime: 500,
+    retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 7), 1000) + Math.random() * 100,
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    ...(patience === 'patient'
+      ? { maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }
+      : { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, commandTimeout: IMPATIENT_MS }),
+  }
+  const options: RedisOptions = { ...common, enableAutoPipelining: true, scripts, ...location(config) }
+  if (config.cluster) {
+    const nodes: ClusterNode[] = config.cluster.map(parseHostPort)
+    const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
+    const clusterOptions = {
+      replyMapping: 'legacy' as const,
+      redisOptions: redisOptions as Record<string, never>,
+      scripts,
+      enableAutoPipelining: true,
+      clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
+      retryDelayOnFailover: 200,
+      maxRedirections: 32,
+      slotsRefreshInterval: 5000,
+    }
+    return new Cluster(nodes, clusterOptions) as unknown as Client
+  }
+  return new Redis({ ...options, replyMapping: 'legacy' })
+}
+
+function location(config: RedisConfig): RedisOptions {
+  const options: RedisOptions = {}
+  if (config.url) {
+    const url = new URL(config.url)
+    if (url.protocol === 'unix:') options.path = decodeURIComponent(url.pathname)
+    else Object.assign(options, { host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(url.port || 6379) })
+    if (url.protocol === 'rediss:') options.tls = { servername: url.hostname }
+    if (url.username) options.username = decodeURIComponent(url.username)
+    if (url.password) options.password = decodeURIComponent(url.password)
+    const db = url.protocol === 'unix:' ? url.searchParams.get('db') : url.pathname.slice(1)
+    if (db) options.db = Number(db)
+  } else if (config.addr) {
+    Object.assign(options, HOST_PORT.test(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
+  }
+  if (config.sentinel) {
+    delete options.host
+    delete options.port
+    options.sentinels = config.sentinel.map(parseHostPort)
+    options.name = config.master_name ?? ''
+    if (config.sentinel_password) options.sentinelPassword = config.sentinel_password
+    if (options.tls) options.enableTLSForSentinelMode = true
+    options.sentinelRetryStrategy = (times) => Math.min(50 * times, 1000)
+  }
+  return options
+}
+
+function parseHostPort(text: string): { host: string; port: number } {
+  const [, host = '', port = ''] = HOST_PORT.exec(text) ?? []
+  return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(port) }
+}
+
+const IMPATIENT_MS = 900
+
+/** Runs a command of an impatient client; waits a moment for a connection that is about to be ready. */
+export async function promptly<T>(client: Client, command: () => Promise<T>): Promise<T> {
+  if (client.status !== 'ready') {
+    const settled = new AbortController()
+    const ready = () => settled.abort()
+    client.once('ready', ready)
+    await delay(IMPATIENT_MS, undefined, { signal: settled.signal }).catch(() => {})
+    client.off('ready', ready)
+  }
+  if (client.status !== 'ready') throw new RedisUnavailable('Redis cannot be reached')
+  try {
+    return await command()
+  } catch (error) {
+    if (isPassing(error)) throw new RedisUnavailable('Redis did not take the command', { cause: error })
+    throw error
+  }
+}
+
+/** An answer that is under way when we are told to stop is waited for this long. */
+const LAST_ANSWER_MS = 2000
+
+/**
+ * Repeats a command until Redis has answered it; rejects for a bug at once, and soon after `signal` aborts.
+ * The command must be one that may be repeated.
+ */
+export async function persistently<T>(command: () => Promise<T>, signal: AbortSignal, log: Log): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await unlessAborted(command(), signal)
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      signal.throwIfAborted()
+      log.debug({ error: String(error) }, 'Redis did not take the command: trying again')
+      await pause(Math.min(20 * 2 ** Math.min(failures, 7), 1000) * (0.5 + Math.random()), signal)
+      signal.throwIfAborted()
+    }
+  }
+}
+
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason), LAST_ANSWER_MS)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    answer.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    })
+  })
+}
+
+// Replies that say "not now". Every other error reply means that our command or script is wrong.
+const PASSING =
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|BUSY|OOM|MISCONF|NOSCRIPT|UNKILLABLE|NOAUTH|WRONGPASS|ERR max number of clients)/
+
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof ReplyError || error.name === 'ReplyError') {
+    // a script that hit such a reply quotes it
+    return PASSING.test(error.message) || /-(READONLY|OOM|MISCONF|NOREPLICAS)|MASTERDOWN|READONLY|OOM command/.test(error.message)
+  }
+  return !(error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError)
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import type { Job } from '../jobs/job.ts'
+import type { Move } from '../jobs/places.ts'
+import { packPatch, unpackJob } from '../jobs/record.ts'
+import type { Log } from '../log.ts'
+import type { Keys } from './keys.ts'
+import { type Client, persistently } from './redis.ts'
+
+/** A job that a worker holds until it settles it or its lease runs out. */
+export interface Claim {
+  job: Job
+  /** Fencing token: only its holder can extend or settle. */
+  token: string
+  group: string
+  /** What the group's first job gave its workers: an aggregation's proxy, or `""`. */
+  gift: string
+}
+
+export interface Claims {
+  claims: Claim[]
+  /** ms until something may be due; -1 when nothing is known to come. */
+  idleMs: number
+}
+
+export interface Room {
+  readonly name: string
+  readonly leaseMs: number
+  /** Claims up to `count` jobs. Waits while Redis is away; rejects only for a bug, or when `signal` aborts. */
+  claim(count: number, signal: AbortSignal): Promise<Claims>
+  /** Extends the leases of all `claims`; resolves to the ids of those that somebody else may have by now. */
+  extend(claims: Iterable<Claim>): Promise<string[]>
+  /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
+  settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
+  /** Calls back whenever a job may have become claimable. */
+  onBell(listener: () => void): void
+}
+
+export interface RoomOptions {
+  name: string
+  leaseMs: number
+  /** Limit of groups whose jobs bring none; 0 where all do. */
+  groupLimit: number
+}
+
+/**
+ * One room, as its workers see it.
+ *
+ * @param subscriber a connection of its own, on which the room listens for its bell
+ */
+export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: RoomOptions, log: Log): Room {
+  const { name, leaseMs, groupLimit } = options
+  const key = keys.room(name)
+  const worker = randomBytes(6).toString('base64url')
+  let calls = 0
+
+  return {
+    name,
+    leaseMs,
+
+    async claim(count, signal) {
+      const call = (calls++).toString(36)
+      const args = [worker, call, count, leaseMs, groupLimit]
+      const [, idleMs, ...rows] = await persistently(() => redis.claimJobs(key, ...args), signal, log)
+      const claims = rows.map(([id, token, group, gift, request, state]) => {
+        return { job: unpackJob(id, request, state), token, group, gift }
+      })
+      return { claims, idleMs }
+    },
+
+    async extend(claims) {
+      const pairs = [...claims].flatMap(({ job, token }) => [job.id, token])
+      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, ...pairs)
+    },
+
+    async settle({ job, token }, { place, patch }, signal) {
+      const [target, ...args] = settlement(key, keys, place)
+      const all = [job.id, token, place.kind, ...args, ...packPatch(patch)]
+      const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
+      return reply as 'settled' | 'lost' | 'gone'
+    },
+
+    onBell(listener) {
+      const channel = `${key}:bell`
+      subscriber.on('message', (from: string) => {
+        if (from === channel) listener()
+      })
+      // What was published while the subscription was away is made up for: ring when it is back.
+      subscriber.on('ready', listener)
+      subscriber.subscribe(channel).catch((error: unknown) => {
+        log.warn({ error: String(error), channel }, 'cannot listen for new jobs: falling back to looking for them')
+      })
+    },
+  }
+}
+
+/** The second key of settle.lua, and the arguments that its kind of move takes. */
+function settlement(room: string, keys: Keys, place: Move['place']): [target: string, ...(string | number)[]] {
+  switch (place.kind) {
+    case 'room':
+      return [
+        keys.room(place.room),
+        place.group,
+        place.limit ?? 0,
+        place.gift ?? '',
+        place.delayMs ?? 0,
+        place.shrink ? '1' : '0',
+      ]
+    case 'again':
+      return [room, place.delayMs, place.holdMs ?? 0]
+    case 'rest':
+      return [keys.rest(place.reason)]
+    case 'back':
+    case 'gone':
+      return [room]
+  }
+}

@@ -1,0 +1,125 @@
+import { alarm } from './alarm.ts'
+import { nextPlace, type Outcome } from './jobs/places.ts'
+import { HandBack, type Lease, LeaseLost, type Leases, leasesOf } from './leases.ts'
+import type { Log } from './log.ts'
+import type { Room } from './queue/room.ts'
+
+export interface WorkerOptions {
+  /** Rooms of one kind of work; they share `concurrency`. */
+  rooms: Room[]
+  /**
+   * Does the job of one claim. Must settle down soon after the lease's signal aborts, rejecting with its reason.
+   * Anything else it rejects with is a bug: logged, and the job goes back until its stalls are used up.
+   */
+  run(lease: Lease): Promise<Outcome>
+  /** Jobs at once in this process. */
+  concurrency: number
+  /** How long a stop waits for what runs before it is handed back. */
+  graceMs: number
+  /** False while no job may be started (the disk is full); asked every second. */
+  mayClaim?: () => boolean
+  log: Log
+}
+
+interface Counter {
+  room: Room
+  leases: Leases
+  /** When this room is to be asked again, by `performance.now()`. */
+  askAt: number
+}
+
+/** Nobody sleeps longer: what a missed message announced, and expired leases, are found by then. */
+const MAX_IDLE_MS = 5000
+const GATE_MS = 1000
+/** After the grace, what was aborted gets this long to let go and be handed back. */
+const LET_GO_MS = 2000
+
+/**
+ * The one loop that processor and notifier run: claim, run, settle, and sleep until something may be due. When `stop`
+ * aborts it claims no more, finishes what runs or hands it back after `graceMs`, and resolves.
+ */
+export async function work(options: WorkerOptions, stop: AbortSignal): Promise<void> {
+  const { concurrency, graceMs, mayClaim = () => true, log } = options
+  const running = new Set<Promise<void>>()
+  const bell = alarm()
+  const abandon = new AbortController() // ends what still talks to Redis when even the grace is over
+  const counters: Counter[] = options.rooms.map((room) => ({ room, leases: leasesOf(room, log), askAt: 0 }))
+  for (const counter of counters) {
+    counter.room.onBell(() => {
+      counter.askAt = 0
+      bell.ring()
+    })
+  }
+  const onStop = () => bell.ring()
+  stop.addEventListener('abort', onStop, { once: true })
+
+  while (!stop.aborted) {
+    if (!mayClaim()) {
+      await bell.sleep(GATE_MS)
+      continue
+    }
+    for (const counter of counters) {
+      if (running.size < concurrency && counter.askAt <= performance.now() && !stop.aborted) await claimFrom(counter)
+    }
+    const next = Math.min(...counters.map(({ askAt }) => askAt)) - performance.now()
+    await bell.sleep(running.size < concurrency ? Math.max(0, next) : MAX_IDLE_MS)
+  }
+  stop.removeEventListener('abort', onStop)
+
+  const grace = setTimeout(() => {
+    for (const { leases } of counters) leases.handBack()
+  }, graceMs)
+  const end = setTimeout(() => abandon.abort(new HandBack('this process stops')), graceMs + LET_GO_MS)
+  await Promise.all(running)
+  clearTimeout(grace)
+  clearTimeout(end)
+  for (const { leases } of counters) leases.close()
+
+  async function claimFrom(counter: Counter): Promise<void> {
+    const { room, leases } = counter
+    const wanted = concurrency - running.size
+    counter.askAt = performance.now() + MAX_IDLE_MS // a bell that rings from here on brings it forward
+    const askedAt = performance.now()
+    try {
+      const { claims, idleMs } = await room.claim(wanted, stop)
+      if (claims.length === wanted) counter.askAt = 0
+      else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
+      for (const claim of claims) {
+        const lease = leases.hold(claim, askedAt)
+        const task = runOne(room, leases, lease).finally(() => {
+          running.delete(task)
+          bell.ring()
+        })
+        running.add(task)
+      }
+    } catch (error) {
+      if (stop.aborted) return
+      log.error({ room: room.name, err: error }, 'claiming failed')
+      counter.askAt = performance.now() + 1000
+    }
+  }
+
+  async function outcomeOf(lease: Lease): Promise<Outcome> {
+    if (stop.aborted) return { kind: 'handed-back' } // claimed by a call that was under way
+    lease.confirm() // Redis may have answered late: then the lease is over before the work began
+    try {
+      return await options.run(lease)
+    } catch (error) {
+      if (error instanceof HandBack) return { kind: 'handed-back' }
+      throw error
+    }
+  }
+
+  async function runOne(room: Room, leases: Leases, lease: Lease): Promise<void> {
+    const { claim } = lease
+    try {
+      const outcome = await outcomeOf(lease)
+      await room.settle(claim, nextPlace(claim.job, outcome), abandon.signal)
+    } catch (error) {
+      if (error instanceof LeaseLost || error instanceof HandBack) return
+      log.error({ room: room.name, job_id: claim.job.id, err: error }, 'a job was dropped by a bug')
+    } finally {
+      leases.drop(lease)
+    }
+  }
+}
