@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'body.encoding'
   | 'redirect.too_many'
   | 'redirect.invalid'
+  | 'request.invalid'
   | 'guard.private_address'
   | 'guard.scheme'
   | 'limit.bytes'

@@ -79,4 +79,3 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     createdMs: Number(of.get('created') ?? 0),
   }
 }
-

@@ -16,12 +16,18 @@ export function instancesOf(redis: Client, keys: Keys, role: Role) {
     /** @param everyMs how often this instance reports */
     async report(instance: string, stats: Stats, everyMs: number): Promise<void> {
       const ttlMs = Math.max(everyMs * INTERVALS, MIN_TTL_MS)
-      await redis.reportInstance(...where, instance, JSON.stringify(stats), ttlMs)
+      await redis.reportInstance(...where, instance, JSON.stringify(stats), String(ttlMs))
     },
 
     /** This process stops: it is not alive any more. */
     async retire(instance: string): Promise<void> {
       await Promise.all([redis.zrem(where[0], instance), redis.hdel(where[1], instance)])
+    },
+
+    /** The live instances. */
+    async names(): Promise<Set<string>> {
+      await redis.reportInstance(...where)
+      return new Set(await redis.zrange(where[0], '0', '-1'))
     },
 
     /** The sum over all live instances, with `alive`, their number; undefined when there is none. */

@@ -112,7 +112,11 @@ function location(config: RedisConfig): RedisOptions {
   if (config.url) {
     const url = new URL(config.url)
     if (url.protocol === 'unix:') options.path = decodeURIComponent(url.pathname)
-    else Object.assign(options, { host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(url.port || 6379) })
+    else
+      Object.assign(options, {
+        host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
+        port: Number(url.port || 6379),
+      })
     if (url.protocol === 'rediss:') options.tls = { servername: url.hostname }
     if (url.username) options.username = decodeURIComponent(url.username)
     if (url.password) options.password = decodeURIComponent(url.password)
@@ -202,7 +206,10 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof ReplyError || error.name === 'ReplyError') {
     // a script that hit such a reply quotes it
-    return PASSING.test(error.message) || /-(READONLY|OOM|MISCONF|NOREPLICAS)|MASTERDOWN|READONLY|OOM command/.test(error.message)
+    return (
+      PASSING.test(error.message) ||
+      /-(READONLY|OOM|MISCONF|NOREPLICAS)|MASTERDOWN|READONLY|OOM command/.test(error.message)
+    )
   }
   return !(error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError)
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { ping, serverBinary } from '../../src/private-redis.ts'
 
 export interface TestRedis extends AsyncDisposable {
   readonly port: number
@@ -42,8 +43,7 @@ export async function startRedis({ appendonly = 'no', args = [] }: TestRedisOpti
   const dir = mkdtempSync(path.join(tmpdir(), 'redis-'))
   const persistence =
     appendonly === 'no' ? ['--appendonly', 'no'] : ['--appendonly', 'yes', '--appendfsync', appendonly]
-  const launch = (port: number) =>
-    launched(port, ['--bind', '127.0.0.1', '--dir', dir, '--save', '', ...persistence, ...args])
+  const launch = (port: number) => launched(port, dir, ['--bind', '127.0.0.1', '--save', '', ...persistence, ...args])
 
   let port = await freePort()
   // Another process may have taken the port meanwhile: then the next one.
@@ -80,9 +80,11 @@ interface Server {
 }
 
 /** Resolves once the server answers. */
-async function launched(port: number, args: string[]): Promise<Server> {
-  const server = spawn('redis-server', ['--port', String(port), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = new Promise<void>((resolve) => server.once('close', () => resolve()))
+async function launched(port: number, dir: string, args: string[]): Promise<Server> {
+  const server = spawn(await serverBinary(), ['--port', String(port), '--dir', dir, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
   let output = ''
   for (const stream of [server.stdout, server.stderr]) {
     stream.on('data', (chunk) => {
@@ -90,7 +92,8 @@ async function launched(port: number, args: string[]): Promise<Server> {
     })
   }
   await once(server, 'spawn')
-  const guard = guardOf(server)
+  const guard = guardOf(server, dir)
+  server.once('exit', () => guard.kill('SIGKILL')) // its pid may be somebody else's soon
   // A test that forgets its server must not keep the test process from ending; the guard ends the server then.
   for (const handle of [server, server.stdout, server.stderr, guard, guard.stdin]) (handle as ChildProcess).unref()
 
@@ -99,10 +102,9 @@ async function launched(port: number, args: string[]): Promise<Server> {
     server.ref()
     server.kill(signal)
     await exited
-    guard.kill('SIGKILL')
   }
   const deadline = Date.now() + STARTUP_MS
-  while (!(await answers(port))) {
+  while (!/^\+PONG|^-NOAUTH/.test(await ping({ host: '127.0.0.1', port }))) {
     if (gone() || Date.now() > deadline) {
       await end('SIGKILL')
       throw new Error(`redis-server did not start: ${output}`)
@@ -113,32 +115,15 @@ async function launched(port: number, args: string[]): Promise<Server> {
 }
 
 /** A shell that waits for the end of the pipe from us, which comes even with our SIGKILL, and then ends the server. */
-function guardOf(server: ChildProcess) {
-  const script = 'read -r _; kill -KILL "$1"'
+function guardOf(server: ChildProcess, dir: string) {
+  const script = 'read -r _; kill -KILL "$1"; rm -rf "$2"'
   const stdio = ['pipe', 'ignore', 'ignore'] as const
-  return spawn('/bin/sh', ['-c', script, 'sh', String(server.pid)], { stdio: [...stdio], detached: true })
-}
-
-function connection(port: number): Redis {
-  const options = { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, enableReadyCheck: false }
-  return new Redis({ host: '127.0.0.1', port, ...options }).on('error', () => {})
-}
-
-async function answers(port: number): Promise<boolean> {
-  const client = connection(port)
-  try {
-    await client.connect()
-    await client.ping()
-    return true
-  } catch (error) {
-    return /NOAUTH/.test(String(error))
-  } finally {
-    client.disconnect()
-  }
+  return spawn('/bin/sh', ['-c', script, 'sh', String(server.pid), dir], { stdio: [...stdio], detached: true })
 }
 
 async function ask(port: number, [command = 'PING', ...args]: string[]): Promise<string> {
-  const client = connection(port)
+  const options = { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, enableReadyCheck: false }
+  const client = new Redis({ host: '127.0.0.1', port, ...options }).on('error', () => {})
   try {
     await client.connect()
     return asText(await client.call(command, ...args))

@@ -1,0 +1,40 @@
+import Koa from 'koa'
+import type { Log } from '../log.ts'
+import type { Queue } from '../queue/queue.ts'
+import { wantToken } from './auth.ts'
+import { answerProblems } from './problems.ts'
+import { callbackRoutes } from './routes/callbacks.ts'
+import { dashboardRoutes } from './routes/dashboard.ts'
+import { type DownloadDeps, downloadRoutes } from './routes/downloads.ts'
+import { healthRoutes } from './routes/health.ts'
+import { type StatsDeps, statsRoutes } from './routes/stats.ts'
+
+export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'> {
+  queue: Queue
+  heartbeatPath: string | undefined
+  tokens: string[] | undefined
+  log: Log
+}
+
+/** The HTTP API. It owns nothing: whoever built `deps` closes it. */
+export function app(deps: AppDeps): Koa {
+  const koa = new Koa()
+  // What ends here could not be answered any more: a client that went away, a stream that broke.
+  koa.on('error', (error: Error) => deps.log.debug({ error: error.message }, 'a response was cut off'))
+  koa.use(async (ctx, next) => {
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    await next()
+  })
+  koa.use(answerProblems(deps.log))
+  if (deps.tokens) koa.use(wantToken(deps.tokens, ['/hb']))
+  for (const router of [
+    downloadRoutes(deps),
+    callbackRoutes(deps.queue),
+    healthRoutes(deps.heartbeatPath),
+    statsRoutes(deps),
+    dashboardRoutes(),
+  ]) {
+    koa.use(router.routes())
+  }
+  return koa
+}

@@ -1,0 +1,174 @@
+import { z } from 'zod'
+import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
+import { parseMimePattern } from '../jobs/mime-pattern.ts'
+import { withoutConnectionHeaders } from '../net/request-headers.ts'
+
+const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
+const MAX_URL = 8192
+/** A timer of Node's cannot be longer. */
+const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
+
+const text = (max: number) => z.string('must be a string').max(max, `is longer than ${max} characters`)
+const integer = (min: number, max: number) =>
+  z
+    .number(`must be an integer of at least ${min}`)
+    .int(`must be an integer of at least ${min}`)
+    .min(min, `must be an integer of at least ${min}`)
+    .max(max, `must be at most ${max}`)
+
+const httpUrl = text(MAX_URL).refine(isHttpUrl, 'must be an http or https URL')
+const callbackType = z.enum(CALLBACK_TYPES, `must be one of ${CALLBACK_TYPES.join(', ')}`)
+
+const mimeType = text(1024).superRefine((value, issue) => {
+  try {
+    parseMimePattern(value)
+  } catch (error) {
+    issue.addIssue((error as Error).message)
+  }
+})
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // token, RFC 9110 §5.6.2
+const UNSAFE_VALUE = /[\r\n\0]/
+
+const requestHeaders = z
+  .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
+  .superRefine((headers, issue) => {
+    for (const [name, value] of Object.entries(headers)) {
+      if (!HEADER_NAME.test(name)) issue.addIssue({ code: 'custom', path: [name], message: 'is not a header name' })
+      if (UNSAFE_VALUE.test(String(value))) {
+        issue.addIssue({ code: 'custom', path: [name], message: 'must not hold CR, LF or NUL' })
+      }
+    }
+  })
+  .transform((headers) => {
+    const kept = Object.entries(withoutConnectionHeaders(headers))
+    return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]))
+  })
+
+const subpath = text(1024)
+  .refine((path) => !/[\\\0]/.test(path), 'must not hold a backslash or NUL')
+  .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not hold . or .. as a folder')
+  .refine(
+    (path) => path.split('/').every((part) => Buffer.byteLength(part) <= 255),
+    'has a folder name above 255 bytes',
+  )
+  .refine((path) => !path.replace(/^\/+/, '').startsWith('.tmp'), 'must not begin with .tmp')
+  .transform((path) => path.split('/').filter(Boolean).join('/'))
+
+/** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
+const Body = z.object(
+  {
+    aggr_id: text(1024),
+    aggr_limit: integer(1, 2 ** 31 - 1),
+    aggr_proxy: httpUrl.optional(),
+    url: httpUrl,
+    callback_type: callbackType.optional(),
+    callback_dst: text(MAX_URL).optional(),
+    callback_url: text(MAX_URL).optional(),
+    callback_error_type: callbackType.optional(),
+    callback_error_dst: text(MAX_URL).optional(),
+    extra: z.string('must be a string').optional(),
+    mime_type: mimeType.optional(),
+    max_retries: integer(0, 2 ** 31 - 1).optional(),
+    extract_image_size: z.boolean('must be true or false').optional(),
+    download_timeout: integer(1, MAX_TIMEOUT_S).optional(),
+    request_headers: requestHeaders.optional(),
+    s3_bucket: text(255).optional(),
+    s3_region: text(64).optional(),
+    subpath: subpath.optional(),
+  },
+  'the body must be a JSON object',
+)
+type Body = z.infer<typeof Body>
+
+/** An empty string in an optional field means absent, as does null. */
+const withoutEmpty = (body: unknown) =>
+  typeof body === 'object' && body !== null && !Array.isArray(body)
+    ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== '' && value !== null))
+    : body
+
+/**
+ * Translates a request body into the job's request.
+ *
+ * @param backends the callback types that this deployment has
+ */
+export function downloadRequestSchema(backends: readonly CallbackType[]) {
+  return z
+    .preprocess(withoutEmpty, Body)
+    .superRefine((body, issue) => {
+      const complain = (field: keyof Body, message: string) =>
+        issue.addIssue({ code: 'custom', path: [field], message })
+
+      if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
+      if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
+
+      const callback = callbackOf(body)
+      if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
+      if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
+      if (!callback.type && !callback.dst && !body.s3_bucket) {
+        complain('callback_type', 'a callback (callback_type and callback_dst) is required unless s3_bucket is given')
+      }
+      check(callback.type, callback.dst, callback.fields)
+
+      const errorType = body.callback_error_type ?? callback.type
+      if (body.callback_error_dst && !errorType) complain('callback_error_type', 'is required with callback_error_dst')
+      check(errorType, body.callback_error_dst, ['callback_error_type', 'callback_error_dst'])
+
+      function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
+        if (!type || !dst) return
+        if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
+        const wrong = DESTINATIONS[type](dst)
+        if (wrong) complain(fields[1], wrong)
+      }
+    })
+    .transform((body): DownloadRequest => {
+      const { type, dst } = callbackOf(body)
+      return {
+        aggrId: body.aggr_id,
+        aggrLimit: body.aggr_limit,
+        aggrProxy: body.aggr_proxy,
+        url: body.url,
+        callbackType: type,
+        callbackDst: dst,
+        callbackErrorType: body.callback_error_dst ? body.callback_error_type : undefined,
+        callbackErrorDst: body.callback_error_dst,
+        extra: body.extra,
+        mimeType: body.mime_type,
+        maxRetries: body.max_retries,
+        extractImageSize: body.extract_image_size || undefined,
+        downloadTimeoutS: body.download_timeout,
+        requestHeaders:
+          body.request_headers && Object.keys(body.request_headers).length ? body.request_headers : undefined,
+        s3Bucket: body.s3_bucket,
+        s3Region: body.s3_region,
+        subpath: body.subpath || undefined,
+      }
+    })
+}
+
+/** `callback_url` is the older name of an HTTP callback, and wins. */
+function callbackOf(body: Body) {
+  const { callback_url, callback_type, callback_dst } = body
+  return callback_url
+    ? { type: 'http' as const, dst: callback_url, fields: ['callback_url', 'callback_url'] as [keyof Body, keyof Body] }
+    : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] as [keyof Body, keyof Body] }
+}
+
+const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
+
+/** What is wrong with a destination, by type of callback. */
+const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {
+  http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
+  kafka: (topic) =>
+    TOPIC.test(topic) && topic !== '.' && topic !== '..' ? undefined : 'must be the name of a Kafka topic',
+  sqs: (queue) =>
+    isHttpUrl(queue.includes('://') ? queue : `https://${queue}`) && /[^/]\/[^/]/.test(queue)
+      ? undefined
+      : 'must be the URL of an SQS queue',
+}
+
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return (protocol === 'http:' || protocol === 'https:') && hostname !== ''
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+import { Problem } from './problems.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * The request's body as JSON, whatever its Content-Type says (`curl -d` sends a form's).
+ *
+ * @throws {Problem} 413 above `maxBytes`, 400 when it is not JSON
+ */
+export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const body = await readBody(request, maxBytes)
+  if (body.length === 0) throw new Problem(400, 'the body is empty: a JSON object is expected')
+  let text: string
+  try {
+    text = utf8.decode(body)
+  } catch {
+    throw new Problem(400, 'the body is not UTF-8')
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Problem(400, `the body is not JSON: ${(error as Error).message}`)
+  }
+}
+
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(request, maxBytes)
+  return new Promise((resolve, reject) => {
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= maxBytes) return chunks.push(chunk)
+      request.off('data', onData)
+      return reject(tooLarge(request, maxBytes))
+    }
+    request.on('data', onData)
+    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
+    request.once('error', () => reject(new Problem(400, 'the body ended early')))
+    request.once('close', () => reject(new Problem(400, 'the body ended early')))
+  })
+}
+
+/** What still comes is read and dropped (until the request's timeout), or the client would not see the answer. */
+function tooLarge(request: IncomingMessage, maxBytes: number): Problem {
+  request.resume()
+  return new Problem(413, `the body is larger than ${maxBytes} bytes`, { Connection: 'close' })
+}

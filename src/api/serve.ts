@@ -1,0 +1,114 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
+import type { Log } from '../log.ts'
+import { instancesOf } from '../queue/instances.ts'
+import { keysOf } from '../queue/keys.ts'
+import { type Queue, queueOf } from '../queue/queue.ts'
+import { type Client, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { app } from './app.ts'
+import type { ApiConfig } from './config.ts'
+
+export interface ServeOptions {
+  redis: RedisConfig
+  api: ApiConfig
+  backends: CallbackType[]
+  /** How long requests under way may take once `stop` aborts. */
+  graceMs: number
+  log: Log
+  /** Called with the address when requests are taken. */
+  onListening?: (url: string) => void
+}
+
+/** Runs the HTTP API until `stop` aborts; then finishes what is under way. */
+export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
+  const { api, log } = options
+  const redis = connect(options.redis, 'impatient', log)
+  const keys = keysOf(options.redis.key_prefix)
+  const instances = (role: 'processor' | 'notifier') => {
+    const all = instancesOf(redis, keys, role)
+    return { sum: () => promptly(redis, () => all.sum()) }
+  }
+  const koa = app({
+    queue: promptQueue(redis, queueOf(redis, keys)),
+    instances: { processor: instances('processor'), notifier: instances('notifier') },
+    backends: options.backends,
+    maxBodyBytes: api.max_body_bytes,
+    heartbeatPath: api.heartbeat_path || undefined,
+    tokens: api.tokens,
+    log,
+  })
+  const limits = {
+    headersTimeout: Math.min(api.request_timeout_ms, 10_000),
+    requestTimeout: api.request_timeout_ms,
+    connectionsCheckingInterval: 1000,
+    keepAliveTimeout: 65_000, // longer than the idle time of the usual load balancers (60 s)
+  }
+  const handle = koa.callback()
+  const servers = hostsOf(api.host).map(() =>
+    createServer(limits, (request, response) => void handle(request, response)),
+  )
+  try {
+    const url = await listen(servers, hostsOf(api.host), api.port)
+    log.info({ url }, 'listening')
+    options.onListening?.(url)
+    await aborted(stop)
+  } finally {
+    await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    redis.disconnect()
+  }
+}
+
+/** Every answer within about a second, or `RedisUnavailable`. */
+function promptQueue(redis: Client, queue: Queue): Queue {
+  return {
+    add: (request: DownloadRequest) => promptly(redis, () => queue.add(request)),
+    find: (id) => promptly(redis, () => queue.find(id)),
+    wake: (...args) => promptly(redis, () => queue.wake(...args)),
+    resting: (...args) => promptly(redis, () => queue.resting(...args)),
+    adjust: (...args) => promptly(redis, () => queue.adjust(...args)),
+    groups: (room) => promptly(redis, () => queue.groups(room)),
+  }
+}
+
+/** Node may bind `localhost` to ::1 only, and clients try 127.0.0.1 first. */
+const hostsOf = (host: string): string[] => (host === 'localhost' ? ['127.0.0.1', '::1'] : [host])
+
+async function listen(servers: Server[], hosts: string[], port: number): Promise<string> {
+  const [first, ...others] = servers
+  if (!first) throw new Error('no host to listen on')
+  await bind(first, hosts[0] ?? '', port)
+  const address = first.address() as AddressInfo
+  for (const [i, server] of others.entries()) {
+    // a machine without IPv6 has no ::1
+    await bind(server, hosts[i + 1] ?? '', address.port).catch(() => {})
+  }
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(timer)
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
+import { Config } from './schema.ts'
+
+/** The configuration cannot be used; the message names the key. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+type Tree = { [key: string]: Tree | unknown }
+
+export interface Loaded {
+  config: Config
+  /** What the operator should know: keys that nobody reads, and the like. */
+  warnings: string[]
+}
+
+/**
+ * Reads a config file, lets the environment win over it, and checks the whole.
+ *
+ * @param file undefined: no file, only defaults and the environment
+ * @param fallbacks sections that stand when neither file nor environment has them
+ * @throws {ConfigError} naming the key and where its value came from
+ */
+export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv, fallbacks: Tree = {}): Loaded {
+  const tree: Tree = file === undefined ? {} : readTree(file)
+  const fromEnv = applyEnv(tree, env)
+  for (const [section, value] of Object.entries(fallbacks)) tree[section] ??= value
+  const origin = (path: string) => fromEnv.get(path) ?? file ?? 'defaults'
+  const warnings: string[] = []
+
+  // Two kinds of issues are mended, then it is checked again: unknown keys, which the original ignores, and texts of
+  // the environment that stand for a number, a boolean, a list or an object. Each round mends something or ends.
+  for (;;) {
+    const { success, data, error } = Config.safeParse(tree)
+    if (success) return { config: data, warnings: [...warnings, ...deprecations(data)] }
+    const mended = error.issues.filter((issue) => dropUnknown(issue) || parseText(issue))
+    if (mended.length > 0) continue
+    throw new ConfigError(error.issues.map((issue) => complaint(issue)).join('\n'))
+  }
+
+  function dropUnknown(issue: z.core.$ZodIssue): boolean {
+    if (issue.code !== 'unrecognized_keys') return false
+    const parent = at(tree, issue.path)
+    for (const key of issue.keys) {
+      const path = [...issue.path, key].join('.')
+      warnings.push(`${origin(path)}: ${path} is not a key of this service: ignored`)
+      delete parent?.[key]
+    }
+    return true
+  }
+
+  function parseText(issue: z.core.$ZodIssue): boolean {
+    const path = issue.path.join('.')
+    const parent = at(tree, issue.path.slice(0, -1))
+    const key = String(issue.path.at(-1))
+    const text = parent?.[key]
+    if (!fromEnv.has(path) || typeof text !== 'string') return false
+    try {
+      const value: unknown = JSON.parse(text)
+      if (parent) parent[key] = value
+      return typeof value !== 'string'
+    } catch {
+      return false
+    }
+  }
+
+  function complaint(issue: z.core.$ZodIssue): string {
+    const path = issue.path.join('.')
+    const missing =
+      issue.code === 'invalid_type' && at(tree, issue.path.slice(0, -1))?.[String(issue.path.at(-1))] === undefined
+    return `${origin(path)}: ${path || 'the configuration'}: ${missing ? 'is required' : issue.message}`
+  }
+}
+
+function readTree(file: string): Tree {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`${file}: cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+  }
+  try {
+    const tree: unknown = JSON.parse(text)
+    if (typeof tree === 'object' && tree !== null && !Array.isArray(tree)) return tree as Tree
+  } catch (error) {
+    throw new ConfigError(`${file}: is not JSON: ${(error as Error).message}`)
+  }
+  throw new ConfigError(`${file}: must hold a JSON object`)
+}
+
+const SECTIONS = ['redis', 'api', 'processor', 'notifier', 'backends']
+
+/** Puts `DOWNLOADER_SECTION__KEY` (deeper keys with more `__`) into the tree; returns which path came from where. */
+function applyEnv(tree: Tree, env: NodeJS.ProcessEnv): Map<string, string> {
+  const from = new Map<string, string>()
+  for (const [name, value] of Object.entries(env).sort()) {
+    if (!name.startsWith('DOWNLOADER_') || value === undefined) continue
+    const path = name.slice('DOWNLOADER_'.length).toLowerCase().split('__')
+    if (path.length < 2 || path.includes('') || path.includes('__proto__') || !SECTIONS.includes(path[0] ?? ''))
+      continue
+    let parent = tree
+    for (const key of path.slice(0, -1)) {
+      if (typeof parent[key] !== 'object' || parent[key] === null) parent[key] = {}
+      parent = parent[key] as Tree
+    }
+    parent[path.at(-1) as string] = value
+    from.set(path.join('.'), name)
+  }
+  return from
+}
+
+function at(tree: Tree, path: PropertyKey[]): Tree | undefined {
+  let node: unknown = tree
+  for (const key of path) node = (node as Tree | undefined)?.[String(key)]
+  return typeof node === 'object' && node !== null ? (node as Tree) : undefined
+}
+
+function deprecations({ processor }: Config): string[] {
+  if (processor.filestorage || !processor.storage_dir) return []
+  return ['processor.storage_dir as the root of the files is deprecated: give processor.filestorage']
+}

@@ -1,0 +1,244 @@
+#!/usr/bin/env node
+// The command line: reads argv, the environment and the configuration, builds the parts, starts and stops them.
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import { type Log, newLog } from './log.ts'
+
+const HELP = `downloader: downloads what other services ask for
+
+  downloader start [-c FILE] [--demo]               all three in one process; without a configuration it runs a
+                                                    private Redis and keeps everything in data/
+  downloader api [--host H] [-p, --port P] [-c FILE]  the HTTP API (127.0.0.1:8000, config.json)
+  downloader processor -c FILE                      a worker that downloads
+  downloader notifier -c FILE                       a worker that calls back
+  downloader version
+
+  -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
+                       DOWNLOADER_SECTION__KEY, such as DOWNLOADER_REDIS__URL
+  -h, --help           this text
+`
+
+/** The command line is wrong. */
+class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const options = {
+  config: { type: 'string', short: 'c' },
+  host: { type: 'string' },
+  port: { type: 'string', short: 'p' },
+  demo: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+type Flags = { [name in keyof typeof options]?: string | boolean | undefined }
+
+async function main(argv: string[]): Promise<void> {
+  const { flags, command } = parse(argv)
+  if (flags.help || command === 'help') return void process.stdout.write(HELP)
+  switch (command) {
+    case 'version':
+      return void process.stdout.write(`${version()}\n`)
+    case 'api':
+      return untilStopped('api', (log, stop) => api(flags, log, stop))
+    case 'processor':
+      return untilStopped('processor', (log, stop) => processor(load(flags, log), log, stop))
+    case 'notifier':
+      return untilStopped('notifier', (log, stop) => notifier(load(flags, log), log, stop))
+    case 'start':
+      if (flags.demo) return untilStopped('demo', startDemo, 'error')
+      return untilStopped('downloader', (log, stop) => start(flags, log, stop))
+    case undefined:
+      throw new UsageError('a command is missing')
+    default:
+      throw new UsageError(`there is no command ${command}`)
+  }
+}
+
+function parse(argv: string[]): { flags: Flags; command: string | undefined } {
+  try {
+    const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true })
+    const [command, extra] = positionals
+    if (extra !== undefined) throw new Error(`${extra} is one argument too many`)
+    return { flags: values, command }
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function version(): string {
+  const file = new URL('../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
+
+/** Runs a command until it ends by itself, or by SIGTERM or SIGINT. */
+async function untilStopped(
+  role: string,
+  command: (log: Log, stop: AbortSignal) => Promise<void>,
+  level = process.env.LOG_LEVEL || 'info',
+): Promise<void> {
+  const log = newLog(role, level)
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, 'stopping')
+      stop.abort()
+    })
+  }
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      log.fatal({ err: error }, 'a bug: this process cannot go on')
+      process.exit(1)
+    })
+  }
+  await command(log, stop.signal)
+}
+
+function load(flags: Flags, log: Log): Config {
+  return announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
+}
+
+function announce({ config, warnings }: Loaded, log: Log): Config {
+  for (const warning of warnings) log.warn(warning)
+  return config
+}
+
+async function api(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+  const config = load(flags, log)
+  if (flags.host) config.api.host = String(flags.host)
+  if (flags.port !== undefined) {
+    const port = Number(flags.port)
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`--port: ${flags.port} is no port`)
+    config.api.port = port
+  }
+  await serveApi(config, log, stop)
+}
+
+async function serveApi(
+  config: Config,
+  log: Log,
+  stop: AbortSignal,
+  onListening = (_url: string) => {},
+): Promise<void> {
+  const { serve } = await import('./api/serve.ts')
+  const { redis, api, backends } = config
+  const graceMs = config.processor.shutdown_grace_ms
+  await serve({ redis, api, backends: typesOf(backends), graceMs, log, onListening }, stop)
+}
+
+const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
+
+async function processor({ redis, processor }: Config, log: Log, stop: AbortSignal): Promise<void> {
+  const { runProcessor } = await import('./processor/start.ts')
+  await runProcessor({ redis, processor, log }, stop)
+}
+
+async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<void> {
+  const { redis, notifier, backends } = config
+  if (typesOf(backends).length === 0) {
+    throw new ConfigError('backends: no backend is given: a notifier needs at least one of http, kafka, sqs')
+  }
+  const downloadUrl = config.processor.download_url ?? notifier.download_url ?? ''
+  if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
+  const { runNotifier } = await import('./notifier/start.ts')
+  await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)
+}
+
+/** API, processor and notifier in one process: when one of them ends, the others are stopped too. */
+async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_url: string) => {}): Promise<void> {
+  const together = new AbortController()
+  const end = () => together.abort()
+  stop.addEventListener('abort', end, { once: true })
+  if (stop.aborted) end()
+  const parts = [
+    processor(config, log, together.signal),
+    notifier(config, log, together.signal),
+    serveApi(config, log, together.signal, onListening),
+  ]
+  const results = await Promise.allSettled(parts.map((part) => part.finally(end)))
+  stop.removeEventListener('abort', end)
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure) throw failure.reason
+}
+
+/** `start`: what the configuration does not say is at hand in `data/`. */
+async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+  const file = flags.config ? String(flags.config) : existsSync('config.json') ? 'config.json' : undefined
+  const data = path.resolve('data')
+  const { config, stopRedis } = await embedded(file, data, process.env, log)
+  try {
+    await all(config, log, stop, (url) => process.stdout.write(banner(url, config, stopRedis ? data : undefined)))
+  } finally {
+    await stopRedis?.()
+  }
+}
+
+/** `start --demo`: the same, on its own data, with an origin and a receiver on this machine. */
+async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
+  const data = path.resolve('data', 'demo')
+  const overrides = {
+    DOWNLOADER_API__PORT: '0',
+    DOWNLOADER_PROCESSOR__ALLOW_NETWORKS: '["127.0.0.0/8"]',
+    DOWNLOADER_PROCESSOR__DOWNLOAD_URL: `file://${path.join(data, 'files')}`,
+  }
+  const { config, stopRedis } = await embedded(undefined, data, overrides, log)
+  try {
+    const { demo } = await import('./demo.ts')
+    await demo((end, onListening) => all(config, log, end, onListening), stop)
+  } finally {
+    await stopRedis?.()
+  }
+}
+
+/**
+ * Completes a configuration for running without any: a private Redis, HTTP callbacks, files under `data`.
+ *
+ * @returns `stopRedis` when a private Redis runs, which the caller stops
+ */
+async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: Log) {
+  const fallbacks = { redis: { url: `unix://${path.join(data, 'redis', 'redis.sock')}` }, backends: { http: {} } }
+  const loaded = loadConfig(file, env, fallbacks)
+  const config = announce(loaded, log)
+  if (!config.processor.filestorage && !config.processor.storage_dir) {
+    config.processor.filestorage = { type: 'filesystem', rootdir: path.join(data, 'files') }
+    config.processor.storage_dir = path.join(data, 'tmp')
+  }
+  if (config.redis.url !== fallbacks.redis.url) return { config, stopRedis: undefined }
+  const { startPrivateRedis } = await import('./private-redis.ts')
+  const redis = await startPrivateRedis(data, log)
+  config.redis.url = `unix://${encodeURI(redis.socket)}`
+  return { config, stopRedis: () => redis.stop() }
+}
+
+function banner(url: string, { processor }: Config, data: string | undefined): string {
+  const { filestorage, storage_dir } = processor
+  const files = filestorage?.type === 's3' ? `s3://${filestorage.bucket}` : (filestorage?.rootdir ?? storage_dir)
+  return `
+  Downloader is ready.
+
+    dashboard  ${url}/
+    files      ${files}
+    queue      ${data ? `a private Redis in ${path.join(data, 'redis')}` : 'the Redis of the configuration'}
+
+  Try it:
+
+    curl -d '{"aggr_id":"first","aggr_limit":4,"url":"https://example.com/","callback_type":"http","callback_dst":"http://127.0.0.1:9000/"}' ${url}/download
+
+  Ctrl-C stops it; what is queued stays queued.
+
+`
+}
+
+main(process.argv.slice(2)).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    if (error instanceof UsageError) process.stderr.write(`downloader: ${error.message}\n\n${HELP}`)
+    else if (error instanceof ConfigError) process.stderr.write(`downloader: ${error.message}\n`)
+    else
+      process.stderr.write(`downloader: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.exit(error instanceof UsageError ? 2 : 1)
+  },
+)

@@ -1,0 +1,216 @@
+import dns from 'node:dns'
+import { isIP } from 'node:net'
+import pLimit from 'p-limit'
+import { JobError } from '../jobs/errors.ts'
+import { changeDetector, hostsFile } from './hosts-file.ts'
+
+export interface ResolvedAddress {
+  address: string
+  family: 4 | 6
+}
+
+/** Finds the addresses of host names without holding up the thread pool, which does the fsyncs. */
+export interface Resolver {
+  /**
+   * At least one address, those of IPv4 first; an IP literal is its own address. They are not judged: see `AddressGuard`.
+   *
+   * @throws {JobError} `dns.not_found`, `dns.timeout`, `dns.failed`; all may be otherwise the next time
+   */
+  resolve(host: string): Promise<readonly ResolvedAddress[]>
+  /** Ends the queries that are under way. */
+  close(): void
+}
+
+export interface ResolverOptions {
+  /** DNS servers as `address:port`; those of `/etc/resolv.conf` when absent. */
+  servers?: readonly string[]
+  hostsFile?: string
+  resolvConf?: string
+  /** Longest time that one name may take. */
+  timeoutMs?: number
+  /** Most names kept, each as long as its records may be, but 30 s at most. */
+  cacheSize?: number
+  /** Asked about names that DNS does not know: search domains, mDNS and whatever else the system has. */
+  systemLookup?: (host: string) => Promise<readonly ResolvedAddress[]>
+}
+
+interface Answer {
+  addresses: ResolvedAddress[]
+  ttlMs: number
+}
+
+/** RFC 8305, section 3: how long the second family is waited for once the first has answered with addresses. */
+const secondFamilyMs = 300
+const longestTtlMs = 30_000
+/** What the system found brings no time to live. */
+const systemTtlMs = 5000
+/** Of the four threads of the pool. A call cannot be taken back, so a name that hangs keeps its thread for long. */
+const systemLookups = 2
+
+/**
+ * `dns.lookup` is getaddrinfo on the thread pool that fsync and zlib share: a few names whose servers do not answer
+ * would stop every write. So names go to c-ares, which has sockets of its own, and only those that DNS does not know
+ * go on to getaddrinfo, two at a time.
+ */
+export function resolver(options: ResolverOptions = {}): Resolver {
+  const { timeoutMs = 5000, cacheSize = 1000, systemLookup = getaddrinfo } = options
+  const hosts = hostsFile(options.hostsFile ?? '/etc/hosts')
+  const channel = aresChannel(options, timeoutMs)
+  const system = pLimit(systemLookups)
+  const underWay = new Map<string, Promise<readonly ResolvedAddress[]>>()
+  const cache = new Map<string, { addresses: readonly ResolvedAddress[]; until: number }>()
+
+  async function look(host: string): Promise<readonly ResolvedAddress[]> {
+    const deadline = performance.now() + timeoutMs
+    const answer = await queryDns(channel.current(), host, timeoutMs).catch((error: unknown) => {
+      if (!(error instanceof JobError) || error.code !== 'dns.not_found') throw error
+      return askSystem(host, deadline, error)
+    })
+    keep(host, answer)
+    return answer.addresses
+  }
+
+  async function askSystem(host: string, deadline: number, unknown: JobError): Promise<Answer> {
+    const lookup = system(async () => (performance.now() < deadline ? systemLookup(host) : []))
+    const addresses = await within(deadline - performance.now(), lookup, () => unknown).catch(() => [])
+    if (addresses.length === 0) throw unknown
+    return { addresses: [...addresses], ttlMs: systemTtlMs }
+  }
+
+  function keep(host: string, { addresses, ttlMs }: Answer): void {
+    if (ttlMs <= 0) return
+    cache.delete(host)
+    cache.set(host, { addresses, until: performance.now() + Math.min(ttlMs, longestTtlMs) })
+    const [oldest] = cache.keys()
+    if (cache.size > cacheSize && oldest !== undefined) cache.delete(oldest)
+  }
+
+  return {
+    async resolve(host) {
+      const name = host.toLowerCase().replace(/\.$/, '')
+      const known = literal(name) ?? fromHosts(hosts(name)) ?? reserved(name)
+      if (known !== undefined) return known
+      const cached = cache.get(name)
+      if (cached !== undefined && performance.now() < cached.until) return cached.addresses
+
+      const other = underWay.get(name)
+      if (other !== undefined) return other
+      const lookup = look(name).finally(() => underWay.delete(name))
+      underWay.set(name, lookup)
+      return lookup
+    },
+    close: () => channel.current().cancel(),
+  }
+}
+
+function literal(name: string): ResolvedAddress[] | undefined {
+  const address = name.startsWith('[') ? name.slice(1, -1) : name
+  const family = isIP(address)
+  return family === 4 || family === 6 ? [{ address, family }] : undefined
+}
+
+function fromHosts(addresses: readonly string[]): ResolvedAddress[] | undefined {
+  return addresses.length > 0 ? ipv4First(addresses.flatMap((address) => literal(address) ?? [])) : undefined
+}
+
+/** RFC 6761: these names are never asked for. */
+function reserved(name: string): ResolvedAddress[] | undefined {
+  if (/(^|\.)localhost$/.test(name)) {
+    return [
+      { address: '127.0.0.1', family: 4 },
+      { address: '::1', family: 6 },
+    ]
+  }
+  if (/(^|\.)invalid$/.test(name)) throw notFound(name)
+  return undefined
+}
+
+/** IPv4 first: many hosts have an IPv6 address and no way to use it, and nobody sorts c-ares's answers for us. */
+function ipv4First(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
+  return [...addresses].sort((a, b) => a.family - b.family)
+}
+
+/** Made anew when `resolv.conf` changes: c-ares reads it once. */
+function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptions, timeoutMs: number) {
+  const changed = changeDetector(resolvConf)
+  const make = () => {
+    // c-ares doubles its patience for the second try, so both together take `timeoutMs`
+    const made = new dns.promises.Resolver({ timeout: Math.max(1, Math.round(timeoutMs / 3)), tries: 2 })
+    if (servers !== undefined) made.setServers(servers)
+    return made
+  }
+  changed()
+  let channel = make()
+  return {
+    current() {
+      if (servers === undefined && changed()) channel = make() // what runs on the old one ends by itself
+      return channel
+    },
+  }
+}
+
+/** Both families at once; the second is not waited for long once the first has addresses. */
+async function queryDns(channel: dns.promises.Resolver, host: string, timeoutMs: number): Promise<Answer> {
+  const found: Answer[] = []
+  const errors: unknown[] = []
+  const ask = async (family: 4 | 6) => {
+    try {
+      const query = family === 4 ? channel.resolve4(host, { ttl: true }) : channel.resolve6(host, { ttl: true })
+      const records = await query
+      if (records.length === 0) return
+      const ttlMs = Math.min(...records.map(({ ttl }) => ttl * 1000))
+      found.push({ addresses: records.map(({ address }) => ({ address, family })), ttlMs })
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  const families = [ask(4), ask(6)]
+  const both = Promise.all(families)
+  const first = Promise.race(families).then(() =>
+    found.length > 0 ? within(secondFamilyMs, both, () => undefined).catch(() => {}) : both,
+  )
+  await within(timeoutMs, first, () => undefined).catch(() => {}) // what was found by then counts
+  if (found.length === 0) throw dnsFailure(host, errors, timeoutMs)
+  return {
+    addresses: ipv4First(found.flatMap(({ addresses }) => addresses)),
+    ttlMs: Math.min(...found.map(({ ttlMs }) => ttlMs)),
+  }
+}
+
+/** Nobody knows the name, or no DNS server wanted to talk to us: the system may know more. */
+const unknownCodes = new Set<unknown>([dns.NOTFOUND, dns.NODATA, dns.REFUSED, dns.CONNREFUSED, dns.BADNAME, dns.NONAME])
+
+function dnsFailure(host: string, errors: readonly unknown[], timeoutMs: number): JobError {
+  const codes = errors.map((error) => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown'))
+  const [cause] = errors
+  const other = codes.find((code) => !unknownCodes.has(code))
+  if (errors.length < 2 || other === dns.TIMEOUT) {
+    return new JobError('dns.timeout', `DNS did not answer for ${host} within ${timeoutMs} ms`, {
+      retriable: true,
+      cause,
+    })
+  }
+  if (other === undefined) return notFound(host, cause)
+  return new JobError('dns.failed', `DNS lookup of ${host} failed: ${other}`, { retriable: true, cause })
+}
+
+function notFound(host: string, cause?: unknown): JobError {
+  return new JobError('dns.not_found', `no address found for host ${host}`, { retriable: true, cause })
+}
+
+async function getaddrinfo(host: string): Promise<ResolvedAddress[]> {
+  const found = await dns.promises.lookup(host, { all: true })
+  return ipv4First(found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 })))
+}
+
+async function within<T>(ms: number, work: Promise<T>, expired: () => unknown): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(expired()), Math.max(0, ms))
+  })
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}

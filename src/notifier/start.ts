@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import type { CallbackType } from '../jobs/job.ts'
+import { callbacksRoom } from '../jobs/places.ts'
+import type { Log } from '../log.ts'
+import { addressGuard } from '../net/address-guard.ts'
+import { guardedAgent } from '../net/agent.ts'
+import { resolver } from '../net/resolver.ts'
+import { instancesOf } from '../queue/instances.ts'
+import { keysOf } from '../queue/keys.ts'
+import { connect, type RedisConfig } from '../queue/redis.ts'
+import { roomOf } from '../queue/room.ts'
+import { reporting } from '../reporting.ts'
+import { work } from '../worker.ts'
+import { createBackends } from './backends/backends.ts'
+import type { BackendsConfig } from './backends/config.ts'
+import type { NotifierConfig } from './config.ts'
+import { delivering } from './notifier.ts'
+import { notifierStats } from './stats.ts'
+
+export interface NotifierOptions {
+  redis: RedisConfig
+  notifier: NotifierConfig
+  backends: BackendsConfig
+  downloadUrl: string
+  log: Log
+}
+
+const CONNECT_TIMEOUT_MS = 5000
+const MINUTE_MS = 60_000
+
+/** Runs a notifier until `stop` aborts: calls back over every backend that is configured. */
+export async function runNotifier(options: NotifierOptions, stop: AbortSignal): Promise<void> {
+  const { notifier, log } = options
+  const redis = connect(options.redis, 'patient', log)
+  const subscriber = connect(options.redis, 'patient', log)
+  const keys = keysOf(options.redis.key_prefix)
+  const instances = instancesOf(redis, keys, 'notifier')
+  const instance = randomBytes(6).toString('base64url')
+  const stats = notifierStats()
+
+  // Callbacks go to the operators' own services: only addresses that no service has are refused.
+  const agent = guardedAgent({
+    guard: addressGuard('callbacks', []),
+    resolver: resolver(),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  })
+  const backends = createBackends(options.backends, { dispatcher: agent, log })
+  const types = Object.keys(backends) as CallbackType[]
+  const groupLimit = notifier.receiver_concurrency ?? notifier.concurrency
+  const rooms = types.map((type) =>
+    roomOf(redis, subscriber, keys, { name: callbacksRoom(type), leaseMs: notifier.lease_ms, groupLimit }, log),
+  )
+
+  const report = reporting(instances, instance, stats.snapshot, notifier.stats_interval, log)
+  const deliver = delivering({
+    backends,
+    downloadUrl: options.downloadUrl,
+    maxRetries: notifier.max_retries,
+    retryBackoffMs: notifier.retry_backoff_ms,
+    maxStalls: notifier.max_stalls,
+    deletionDelayMs: Math.round(notifier.deletion_interval * MINUTE_MS),
+    stats,
+    log,
+  })
+  log.info({ instance, backends: types }, 'notifier started')
+  try {
+    await work(
+      {
+        rooms,
+        run: deliver,
+        concurrency: notifier.max_in_flight ?? 8 * notifier.concurrency,
+        graceMs: notifier.shutdown_grace_ms,
+        log,
+      },
+      stop,
+    )
+  } finally {
+    await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
+    await Promise.all(Object.values(backends).map((backend) => backend.close()))
+    await agent.destroy()
+    redis.disconnect()
+    subscriber.disconnect()
+    log.info({ instance }, 'notifier stopped')
+  }
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import zlib from 'node:zlib'
+import { withDeadline } from '../deadline.ts'
+import { JobError } from '../jobs/errors.ts'
+import type { DownloadRequest, DownloadResult, Job } from '../jobs/job.ts'
+import { parseMimePattern } from '../jobs/mime-pattern.ts'
+import type { Lease } from '../leases.ts'
+import type { PutOptions, TempFile } from '../storage/storage.ts'
+import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
+import type { TempFiles } from './temp-files.ts'
+import { imageSize } from './verify/image-size.ts'
+import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
+
+export interface AttemptDeps {
+  fetcher: Fetcher
+  tempFiles: TempFiles
+  /** Puts the file where this job wants it. Resolves to the path that is ours to delete one day, if any. */
+  store(job: Job, request: DownloadRequest, file: TempFile, options: StoreOptions, signal: AbortSignal): Promise<Stored>
+  /** Most bytes of a body; 0 means no limit. */
+  maxBytes: number
+}
+
+export type StoreOptions = Pick<PutOptions, 'mimeType' | 'confirm'>
+
+export interface Stored {
+  path: string | undefined
+}
+
+/** What was received is gathered up to this size before it is written. */
+const WRITE_BYTES = 256 * 1024
+
+/**
+ * One attempt at a download, as a pipeline: fetch, look at the first bytes, receive the rest, measure, store.
+ *
+ * @returns the result of a success
+ * @throws {JobError} with the origin's status, when there was a response
+ * @throws the lease's reason, when it aborts
+ */
+export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
+  return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
+    const timeoutS = request.downloadTimeoutS ?? 0
+    const expired = () =>
+      new JobError('timeout.total', `the download took longer than ${timeoutS} s`, { retriable: true })
+    return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, signal), expired)
+  }
+
+  async function run(job: Job, request: DownloadRequest, lease: Lease, signal: AbortSignal): Promise<DownloadResult> {
+    const response = await fetcher.fetch(
+      // the aggregation's proxy, as its first job gave it, not this job's
+      { url: request.url, headers: request.requestHeaders ?? {}, proxy: lease.claim.gift || undefined, maxBytes },
+      signal,
+    )
+    try {
+      const { head, rest, complete } = await readHead(response)
+      const mimeType = await detectMime(head, complete)
+      const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
+      if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })
+      return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
+    } catch (error) {
+      response.discard()
+      throw withStatus(error, response.status)
+    }
+  }
+
+  async function receive(
+    head: Buffer,
+    rest: AsyncIterator<Uint8Array>,
+    mimeType: string,
+    job: Job,
+    request: DownloadRequest,
+    lease: Lease,
+    signal: AbortSignal,
+    status: number,
+  ): Promise<DownloadResult> {
+    const { path: file, handle } = await tempFiles.create(job.id)
+    try {
+      const { size, sha256, crc32 } = await writeAll(handle, head, rest)
+      const image = request.extractImageSize
+        ? await imageSize({ file, handle, head, size, mimeType }, signal)
+        : undefined
+      const temp: TempFile = { path: file, handle, size, crc32 }
+      const stored = await store(job, request, temp, { mimeType, confirm: lease.confirm }, signal)
+      return {
+        success: true,
+        error: '',
+        errorCode: '',
+        responseCode: status,
+        imageSize: image ? `${image.width}x${image.height}` : '',
+        size,
+        sha256,
+        mimeType,
+        path: stored.path,
+      }
+    } finally {
+      await handle.close()
+      await rm(file, { force: true })
+    }
+  }
+}
+
+/** Reads until the type can be judged: the full first bytes, or a body that ended properly. */
+async function readHead(response: FetchResponse) {
+  const rest = response.body[Symbol.asyncIterator]()
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  while (bytes < SNIFF_BYTES) {
+    const { done, value } = await rest.next()
+    if (done) return { head: Buffer.concat(chunks), rest, complete: true }
+    chunks.push(value)
+    bytes += value.length
+  }
+  return { head: Buffer.concat(chunks), rest, complete: false }
+}
+
+async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Uint8Array>) {
+  const hash = createHash('sha256').update(head)
+  let crc32 = zlib.crc32(head)
+  let size = head.length
+  let waiting: Uint8Array[] = [head]
+  let waitingBytes = head.length
+  for (let next = await rest.next(); !next.done; next = await rest.next()) {
+    const chunk = next.value
+    hash.update(chunk)
+    crc32 = zlib.crc32(chunk, crc32)
+    size += chunk.length
+    waiting.push(chunk)
+    waitingBytes += chunk.length
+    if (waitingBytes >= WRITE_BYTES) {
+      await writeFully(handle, waiting)
+      waiting = []
+      waitingBytes = 0
+    }
+  }
+  if (waitingBytes > 0) await writeFully(handle, waiting)
+  return { size, sha256: hash.digest('hex'), crc32 }
+}
+
+async function writeFully(handle: FileHandle, chunks: Uint8Array[]): Promise<void> {
+  try {
+    let left = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+    while (left.length > 0) {
+      const { bytesWritten } = await handle.write(left)
+      left = left.subarray(bytesWritten)
+    }
+  } catch (cause) {
+    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
+    throw full
+      ? new JobError('storage.full', 'no space left for the temporary file', { retriable: true, cause })
+      : new JobError('storage.failed', 'the temporary file could not be written', { retriable: true, cause })
+  }
+}
+
+/** A failure after the response came carries its status. */
+function withStatus(error: unknown, status: number): unknown {
+  if (!(error instanceof JobError) || error.responseCode !== 0) return error
+  const { code, message, retriable, retryAfterMs, cause } = error
+  return new JobError(code, message, {
+    retriable,
+    responseCode: status,
+    cause,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+}

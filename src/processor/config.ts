@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { FileStorageConfig } from '../storage/config.ts'
+import { FetchConfig } from './fetch/config.ts'
+
+const milliseconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1)
+const percent = z.number().min(0).max(100)
+
+export const ProcessorConfig = z
+  .strictObject({
+    filestorage: FileStorageConfig.optional(),
+    /** Temporary files; without `filestorage` also the root, which is deprecated. */
+    storage_dir: z.string().min(1).optional(),
+    /** Base of the callback's `download_url`. */
+    download_url: z.string().optional(),
+    /** Downloads at once in this process, over all groups. */
+    concurrency: z.number().int().min(1).max(10_000).default(256),
+    /** Retries after the first attempt; a job's own wins. */
+    max_retries: z.number().int().min(0).default(2),
+    /** The delay before retry n is n × this. */
+    retry_backoff_ms: milliseconds.default(120_000),
+    lease_ms: milliseconds.min(100).default(30_000),
+    max_stalls: z.number().int().min(1).default(3),
+    disk_high: percent.default(95),
+    disk_low: percent.default(90),
+    stats_interval: milliseconds.default(5000),
+    shutdown_grace_ms: z.number().int().min(0).default(30_000),
+    /** How long records of jobs at rest, and their files, are kept. */
+    rest_ttl_days: z.number().positive().default(30),
+    ...FetchConfig.shape,
+  })
+  .refine((processor) => processor.disk_low <= processor.disk_high, {
+    path: ['disk_low'],
+    message: 'must not be above disk_high',
+  })
+export type ProcessorConfig = z.infer<typeof ProcessorConfig>

@@ -1,0 +1,124 @@
+/** What the queue may do with the connection that fills it. */
+export interface Source {
+  pause(): void
+  resume(): void
+  /** Ends the exchange with this error: whoever reads gets it, and the connection is closed. */
+  fail(error: Error): void
+}
+
+/** The bytes of one response, between undici's parser, which pushes, and one reader, who pulls. */
+export interface BodyQueue {
+  push(chunk: Uint8Array): void
+  end(): void
+  /** What is queued is dropped: the reader learns at once. */
+  fail(error: unknown): void
+  readonly readable: ResponseBody
+}
+
+export interface ResponseBody extends AsyncIterable<Uint8Array> {
+  /** Lets go of what has not been read: a little is read off so that the connection can be used again; else it is closed. */
+  discard(): void
+}
+
+export interface BodyQueueOptions {
+  source: Source
+  /** Longest time that the reader waits for a byte. */
+  stallTimeoutMs: number
+  stalled(): Error
+  /** Bytes that the body will have, when its head said so. */
+  length?: number | undefined
+}
+
+/** The connection is paused when more than this is queued: a slow disk must not fill the memory. */
+const highWaterMark = 64 * 1024
+/** A discarded body is read on for this much and this long: closing is dearer than a few packets. */
+const discardBytes = 16 * 1024
+const discardMs = 1000
+
+export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueueOptions): BodyQueue {
+  type Result = IteratorResult<Uint8Array, undefined>
+  const chunks: Uint8Array[] = []
+  const done: Result = { done: true, value: undefined }
+  let queued = 0
+  let discarded: number | undefined // bytes since nobody wants them
+  let outcome: { error?: unknown } | undefined
+  let reader: { resolve(result: Result): void; reject(error: unknown): void } | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  function next(): Promise<Result> {
+    const value = chunks.shift()
+    if (value !== undefined) {
+      queued -= value.length
+      if (queued <= highWaterMark) source.resume()
+      return Promise.resolve({ done: false, value })
+    }
+    if (outcome !== undefined) return 'error' in outcome ? Promise.reject(outcome.error) : Promise.resolve(done)
+    if (discarded !== undefined) return Promise.resolve(done)
+    return new Promise((resolve, reject) => {
+      reader = { resolve, reject }
+      // Counts only while somebody waits: time that the reader takes is not the origin's.
+      timer = timer?.refresh() ?? setTimeout(() => reader && source.fail(stalled()), stallTimeoutMs)
+    })
+  }
+
+  function settle(result: { error?: unknown }): void {
+    if (outcome !== undefined) return
+    outcome = result
+    clearTimeout(timer)
+    const waiting = reader
+    reader = undefined
+    if ('error' in result) waiting?.reject(result.error)
+    else waiting?.resolve(done)
+  }
+
+  const giveUp = () => source.fail(new Error('nobody wants the rest of the body'))
+
+  function discard(): void {
+    chunks.length = 0
+    queued = 0
+    if (outcome !== undefined || discarded !== undefined) return
+    discarded = 0
+    reader?.resolve(done)
+    reader = undefined
+    clearTimeout(timer)
+    if (length !== undefined && length > discardBytes) {
+      giveUp()
+    } else {
+      timer = setTimeout(giveUp, discardMs)
+      source.resume()
+    }
+  }
+
+  return {
+    push(chunk) {
+      if (discarded !== undefined) {
+        discarded += chunk.length
+        if (discarded > discardBytes) giveUp()
+      } else if (reader !== undefined) {
+        const { resolve } = reader
+        reader = undefined
+        resolve({ done: false, value: chunk })
+      } else {
+        chunks.push(chunk)
+        queued += chunk.length
+        if (queued > highWaterMark) source.pause()
+      }
+    },
+    end: () => settle({}),
+    fail(error) {
+      chunks.length = 0
+      queued = 0
+      settle({ error })
+    },
+    readable: {
+      discard,
+      [Symbol.asyncIterator]: () => ({
+        next,
+        return() {
+          discard()
+          return Promise.resolve(done)
+        },
+      }),
+    },
+  }
+}

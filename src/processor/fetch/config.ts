@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { parseNetwork } from '../../net/address-guard.ts'
+
+const milliseconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1) // Node's timers go no further
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110, section 5.6.2
+const unsafeValue = /[\r\n\0]/
+
+const Network = z.string().superRefine((text, issues) => {
+  try {
+    parseNetwork(text)
+  } catch (error) {
+    issues.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+  }
+})
+
+const Header = z
+  .union([z.string(), z.number().int()], 'must be a string or an integer')
+  .transform(String)
+  .refine((value) => !unsafeValue.test(value), 'must not hold CR, LF or NUL')
+
+/** What the processor's section of the config says about downloads. */
+export const FetchConfig = z.object({
+  /** Defaults for every request; a job's own headers win. */
+  request_headers: z.record(z.string().regex(headerName, 'is not a header name'), Header).default({}),
+  /** Largest decoded body; 0 means no limit. */
+  max_bytes: z.number().int().min(0).default(0),
+  /** For the name, the connection and the TLS handshake together. */
+  connect_timeout_ms: milliseconds.default(5000),
+  headers_timeout_ms: milliseconds.default(30_000),
+  /** Longest time without a byte of body. */
+  stall_timeout_ms: milliseconds.default(30_000),
+  /** CIDRs that are exempt from the address guard. */
+  allow_networks: z.array(Network).default([]),
+})
+export type FetchConfig = z.infer<typeof FetchConfig>

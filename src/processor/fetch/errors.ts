@@ -1,0 +1,150 @@
+import { STATUS_CODES } from 'node:http'
+import { type ErrorCode, JobError } from '../../jobs/errors.ts'
+
+/** Where an exchange was when it failed. */
+export interface Circumstances {
+  /** Name and port, as a client may read them. */
+  host: string
+  /** Status of the response whose body was under way; 0 before there was one. */
+  status: number
+  /** Status of the redirect that led here; 0 when none did. */
+  redirectStatus: number
+}
+
+/** What Node says about certificates. The rest of TLS begins with one of `tlsPrefixes`. */
+const certificateCodes: Record<string, ErrorCode> = {
+  CERT_HAS_EXPIRED: 'tls.expired',
+  CERT_NOT_YET_VALID: 'tls.expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'tls.hostname',
+  CERT_CHAIN_TOO_LONG: 'tls.untrusted',
+  CERT_REJECTED: 'tls.untrusted',
+  CERT_REVOKED: 'tls.untrusted',
+  CERT_SIGNATURE_FAILURE: 'tls.untrusted',
+  CERT_UNTRUSTED: 'tls.untrusted',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls.untrusted',
+  INVALID_CA: 'tls.untrusted',
+  INVALID_PURPOSE: 'tls.untrusted',
+  PATH_LENGTH_EXCEEDED: 'tls.untrusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'tls.untrusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'tls.untrusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls.untrusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls.untrusted',
+}
+const tlsPrefixes = /^(ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$)/
+
+/** Failures of the connection before a response came; `{host}` stands for where it went. */
+const connectionCodes: Record<string, [ErrorCode, string]> = {
+  ECONNREFUSED: ['connect.refused', 'connection refused by {host}'],
+  ECONNRESET: ['connect.reset', '{host} closed the connection without a response'],
+  EPIPE: ['connect.reset', '{host} closed the connection without a response'],
+  UND_ERR_SOCKET: ['connect.reset', '{host} closed the connection without a response'],
+  ETIMEDOUT: ['connect.timeout', 'no connection to {host}: the system gave up waiting'],
+}
+
+/** What undici's parser says about a response; it has no code for some of it. */
+const malformedCodes = /^(HPE_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_RES_CONTENT_LENGTH_MISMATCH$)/
+const cutOff = new Set(['HPE_INVALID_EOF_STATE', 'HPE_CLOSED_CONNECTION'])
+
+/** The one place that says what a failure of the network, of TLS or of the protocol means. */
+export function networkFailure(cause: unknown, { host, status, redirectStatus }: Circumstances): JobError {
+  if (cause instanceof JobError) return cause.responseCode === 0 ? withStatus(cause, status || redirectStatus) : cause
+  const code = codeOf(cause)
+  const options = { cause, responseCode: status || redirectStatus }
+  const malformed = (malformedCodes.test(code) || isParserError(cause)) && !cutOff.has(code)
+
+  if (status > 0 && !(malformed && code !== 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
+    return new JobError('body.truncated', `unexpected EOF: ${host} ended the response early`, {
+      ...options,
+      retriable: true,
+    })
+  }
+  if (malformed || cutOff.has(code)) {
+    return new JobError('response.malformed', `${host} answered with something that is not HTTP: ${textOf(cause)}`, {
+      ...options,
+      retriable: true,
+    })
+  }
+  const tls = certificateCodes[code] ?? (tlsPrefixes.test(code) ? 'tls.failed' : undefined)
+  if (tls !== undefined) {
+    return new JobError(tls, `TLS Error Occured: ${textOf(cause)}`, { cause, responseCode: 0, retriable: false })
+  }
+  if (code === 'UND_ERR_INVALID_ARG') {
+    return new JobError('request.invalid', `the request cannot be sent: ${textOf(cause)}`, { cause, retriable: false })
+  }
+  const [known, text] = connectionCodes[code] ?? [
+    'connect.failed',
+    `no connection to {host}: ${code || 'unknown error'}`,
+  ]
+  return new JobError(
+    known,
+    text.replace('{host}', () => host),
+    { ...options, retriable: true },
+  )
+}
+
+/** A failure on the way to the proxy, or the proxy's own: what it says about the origin is not known. */
+export function proxyFailure(cause: unknown, proxyHost: string): JobError {
+  const failure = networkFailure(cause, { host: proxyHost, status: 0, redirectStatus: 0 })
+  if (failure.code.startsWith('guard.') || failure.code.startsWith('proxy.')) return failure
+  return new JobError('proxy.failed', `proxy failed: ${failure.message}`, { retriable: true, cause })
+}
+
+/** A proxy that answered for itself: it did not reach the origin, or does not want to. */
+export function proxyRefusal(proxyHost: string, status: number): JobError {
+  return new JobError('proxy.failed', `proxy failed: ${proxyHost} answered ${statusText(status)}`, {
+    retriable: status >= 500,
+  })
+}
+
+/** What zlib says about a body that it cannot decode. */
+export function decodingFailure(cause: unknown, coding: string, circumstances: Circumstances): JobError {
+  if (cause instanceof JobError) return cause
+  const options = { cause, responseCode: circumstances.status, retriable: true }
+  return codeOf(cause) === 'Z_BUF_ERROR'
+    ? new JobError('body.truncated', `unexpected EOF: the ${coding} data of ${circumstances.host} ends early`, options)
+    : new JobError('body.encoding', `${circumstances.host} sent a body that is not valid ${coding}`, options)
+}
+
+/** Statuses that may pass: RFC 9110, RFC 8470, RFC 6585. */
+const passing = new Set([408, 425, 429])
+
+export function statusFailure(status: number, reason: string, retryAfterMs: number | undefined): JobError {
+  const retriable = status >= 500 || passing.has(status)
+  return new JobError(`http.${status}`, `Received Status code ${statusText(status, reason)}`, {
+    responseCode: status,
+    retriable,
+    ...(retriable && retryAfterMs !== undefined ? { retryAfterMs } : {}),
+  })
+}
+
+/** `404 Not Found`: the standard's words where it has some, else the server's own. */
+function statusText(status: number, reason = ''): string {
+  return `${status} ${STATUS_CODES[status] ?? printable(reason, 80)}`.trimEnd()
+}
+
+function withStatus(error: JobError, responseCode: number): JobError {
+  if (responseCode === 0) return error
+  const { code, message, retriable, cause } = error
+  return new JobError(code, message, { retriable, responseCode, cause })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError'
+}
+
+/** OpenSSL keeps the words that matter in `reason`; its messages name source files. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error'
+  return printable('reason' in error && typeof error.reason === 'string' ? error.reason : error.message, 300)
+}
+
+function printable(text: string, length: number): string {
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, length)
+}

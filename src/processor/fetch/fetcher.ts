@@ -1,0 +1,162 @@
+import { isIP } from 'node:net'
+import { JobError } from '../../jobs/errors.ts'
+import type { AddressGuard } from '../../net/address-guard.ts'
+import { guardedConnector, refusal } from '../../net/connector.ts'
+import type { Resolver } from '../../net/resolver.ts'
+import type { FetchConfig } from './config.ts'
+import { connections } from './connections.ts'
+import { received } from './content.ts'
+import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
+import { exchange, type Response } from './exchange.ts'
+import type { Fetcher } from './fetch.ts'
+import { type RequestHead, redirectedHead, requestHead } from './headers.ts'
+import { basicAuthorization, type HttpProxy, parseProxy } from './proxy.ts'
+import { retryAfterMs } from './retry-after.ts'
+
+export interface FetcherOptions {
+  config: Pick<FetchConfig, 'request_headers' | 'connect_timeout_ms' | 'headers_timeout_ms' | 'stall_timeout_ms'>
+  guard: AddressGuard
+  /** Stays the caller's to close. */
+  resolver: Resolver
+  /** PEM certificates to trust beside Node's own. */
+  ca?: string | undefined
+}
+
+/** What one hop of a fetch needs to know. */
+interface Hop {
+  /** Without credentials: they are in the head. */
+  url: URL
+  head: RequestHead
+  proxy: HttpProxy | undefined
+  /** Status of the redirect that led here; 0 when none did. */
+  redirectStatus: number
+}
+
+const mostRedirects = 10
+/** RFC 9110, section 15.4; 300 and 304 are contents like any other. So is a redirect that does not say where to. */
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+
+/**
+ * The HTTP client of the processor. The guard judges what is connected to: the origin on every hop, or the proxy. Behind
+ * a proxy it judges only an address in the URL itself, since names are the proxy's to resolve.
+ */
+export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetcher {
+  const connectTimeoutMs = config.connect_timeout_ms
+  const open = connections(guardedConnector({ guard, resolver, connectTimeoutMs, ca }), connectTimeoutMs)
+
+  async function ask({ url, head, proxy, redirectStatus }: Hop, signal: AbortSignal): Promise<Response> {
+    const circumstances = { host: url.host, status: 0, redirectStatus }
+    const address = url.hostname.replace(/^\[|\]$/g, '')
+    const refused = proxy !== undefined && isIP(address) > 0 ? refusal(guard, address, [address]) : undefined
+    if (refused !== undefined) throw networkFailure(refused, circumstances)
+
+    const { lease, path, headers, ...tls } = open.to(url, proxy)
+    const request = {
+      path,
+      method: 'GET' as const,
+      headers: [...headers, ...[...head.headers.values()].flat()],
+      ...tls,
+    }
+    return exchange(
+      {
+        lease,
+        request,
+        host: url.host,
+        redirectStatus,
+        headersTimeoutMs: config.headers_timeout_ms,
+        stallTimeoutMs: config.stall_timeout_ms,
+      },
+      signal,
+    )
+  }
+
+  return {
+    async fetch(request, signal) {
+      signal.throwIfAborted()
+      const { url, authorization } = withoutUserinfo(parseUrl(request.url))
+      const head = requestHead(config.request_headers, request.headers, authorization)
+      const proxy = request.proxy ? parseProxy(request.proxy) : undefined
+      let hop: Hop = { url, head, proxy, redirectStatus: 0 }
+      for (let redirects = 0; ; redirects++) {
+        const response = await ask(hop, signal)
+        try {
+          failOnStatus(response, hop)
+          const location = locationOf(response)
+          if (location === undefined) return received(response, hop.url, redirects, request.maxBytes, hop.head.decodes)
+          if (redirects === mostRedirects) throw tooManyRedirects(response.status)
+          hop = follow(hop, location, response.status)
+          response.body.discard()
+        } catch (error) {
+          response.body.discard()
+          throw error
+        }
+      }
+    },
+    close: open.close,
+  }
+}
+
+/** @throws {JobError} `request.invalid`, `guard.scheme` */
+function parseUrl(text: string): URL {
+  if (!URL.canParse(text)) throw new JobError('request.invalid', 'the URL is not valid', { retriable: false })
+  const url = new URL(text)
+  if (!isHttp(url)) {
+    throw new JobError('guard.scheme', `refused scheme: ${url.protocol} is neither http: nor https:`, {
+      retriable: false,
+    })
+  }
+  return url
+}
+
+function isHttp({ protocol }: URL): boolean {
+  return protocol === 'http:' || protocol === 'https:'
+}
+
+/** So that credentials get into no text, and no relative redirect brings them back. */
+function withoutUserinfo(url: URL): { url: URL; authorization: string | undefined } {
+  const authorization = basicAuthorization(url)
+  url.username = ''
+  url.password = ''
+  url.hash = ''
+  return { url, authorization }
+}
+
+/** @throws {JobError} `http.*`; `proxy.failed` where a proxy speaks for itself */
+function failOnStatus({ status, reason, headers }: Response, { url, proxy }: Hop): void {
+  if (status < 400) return
+  if (status === 407 && proxy !== undefined && url.protocol === 'http:') throw proxyRefusal(proxy.host, status)
+  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']))
+}
+
+function locationOf({ status, headers }: Response): string | undefined {
+  const location = redirectStatuses.has(status) ? [headers.location].flat()[0] : undefined
+  if (location === undefined || !/[\x80-\xff]/.test(location)) return location
+  const decoded = Buffer.from(location, 'latin1').toString() // undici reads headers as Latin-1, servers write UTF-8
+  return decoded.includes('\ufffd') ? location : decoded
+}
+
+/** @throws {JobError} `redirect.invalid`, `guard.scheme` */
+function follow(hop: Hop, location: string, status: number): Hop {
+  if (!URL.canParse(location, hop.url.href)) {
+    throw new JobError('redirect.invalid', `${hop.url.host} redirects to something that is not a URL`, {
+      retriable: false,
+      responseCode: status,
+    })
+  }
+  const { url, authorization } = withoutUserinfo(new URL(location, hop.url))
+  if (!isHttp(url)) {
+    throw new JobError('guard.scheme', `refused redirect: ${url.protocol} is neither http: nor https:`, {
+      retriable: false,
+      responseCode: status,
+    })
+  }
+  const head = redirectedHead(hop.head, url.origin === hop.url.origin, authorization)
+  return { url, head, proxy: hop.proxy, redirectStatus: status }
+}
+
+function tooManyRedirects(responseCode: number): JobError {
+  return new JobError('redirect.too_many', `stopped after ${mostRedirects} redirects`, {
+    retriable: false,
+    responseCode,
+  })
+}

@@ -1,0 +1,56 @@
+import { withoutConnectionHeaders } from '../../net/request-headers.ts'
+import { acceptEncoding } from './decoding.ts'
+
+/** What a request and the redirects after it are sent with. */
+export interface RequestHead {
+  /** Name in lower case → the name as it was written, and the value. */
+  headers: ReadonlyMap<string, readonly [name: string, value: string]>
+  /** Whether the content encodings are ours to undo: who asks for one gets the body as it is. */
+  decodes: boolean
+}
+
+const userAgent = 'downloader/1.0'
+/** Not for other origins than the one that they were given for. */
+const credentials = new Set(['authorization', 'cookie', 'cookie2'])
+
+/**
+ * Joins a job's headers to the configured ones. Of names that differ only by case the last wins, and the job's win over
+ * the configured.
+ *
+ * @param authorization of the URL's credentials, for a request that brings none
+ */
+export function requestHead(
+  defaults: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+  authorization: string | undefined,
+): RequestHead {
+  const headers = new Map<string, readonly [string, string]>()
+  for (const source of [withoutConnectionHeaders(defaults), withoutConnectionHeaders(own)]) {
+    for (const [name, value] of Object.entries(source)) headers.set(name.toLowerCase(), [name, asBytes(value)])
+  }
+  // A range is not to be encoded: a part of something encoded cannot be decoded. Go does not ask for it either.
+  const decodes = !headers.has('accept-encoding') && !headers.has('range')
+  if (decodes) headers.set('accept-encoding', ['Accept-Encoding', acceptEncoding])
+  if (!headers.has('user-agent')) headers.set('user-agent', ['User-Agent', userAgent])
+  if (authorization !== undefined && !headers.has('authorization')) {
+    headers.set('authorization', ['Authorization', authorization])
+  }
+  return { headers, decodes }
+}
+
+/** For a redirect: credentials stay with their origin, and those in the new URL count. */
+export function redirectedHead(
+  { headers, decodes }: RequestHead,
+  sameOrigin: boolean,
+  authorization: string | undefined,
+): RequestHead {
+  if (sameOrigin && authorization === undefined) return { headers, decodes }
+  const next = new Map(sameOrigin ? headers : [...headers].filter(([name]) => !credentials.has(name)))
+  if (authorization !== undefined) next.set('authorization', ['Authorization', authorization])
+  return { headers: next, decodes }
+}
+
+/** undici sends a string as Latin-1; what is not ASCII travels as UTF-8, as from Go. */
+function asBytes(value: string): string {
+  return /^[\x20-\x7e\t]*$/.test(value) ? value : Buffer.from(value).toString('latin1')
+}

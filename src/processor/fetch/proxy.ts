@@ -1,0 +1,101 @@
+import { isIP, Socket } from 'node:net'
+import type { buildConnector } from 'undici'
+import { JobError } from '../../jobs/errors.ts'
+import { proxyFailure, proxyRefusal } from './errors.ts'
+import type { Lease } from './pools.ts'
+
+/** The HTTP proxy of an aggregation. */
+export interface HttpProxy {
+  /** With its credentials: only for comparing. */
+  key: string
+  origin: string
+  host: string
+  /** `proxy-authorization`, when its address has credentials. */
+  headers: string[]
+  /** For TLS to the proxy itself; "" for an address. */
+  servername: string
+}
+
+/** @throws {JobError} `proxy.invalid` */
+export function parseProxy(address: string): HttpProxy {
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new JobError('proxy.invalid', 'invalid proxy: its address must be an http or https URL', { retriable: false })
+  }
+  const authorization = basicAuthorization(url)
+  return {
+    key: url.href,
+    origin: url.origin,
+    host: url.host,
+    headers: authorization === undefined ? [] : ['proxy-authorization', authorization],
+    servername: isIP(url.hostname.replace(/^\[|\]$/g, '')) > 0 ? '' : url.hostname,
+  }
+}
+
+/** RFC 7617: the credentials in a URL as a header. */
+export function basicAuthorization({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  const credentials = `${percentDecoded(username)}:${percentDecoded(password)}`
+  return `Basic ${Buffer.from(credentials).toString('base64')}`
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // a lone % means itself
+  }
+}
+
+/** Connects to the proxy; what goes wrong is the proxy's fault. */
+export function toProxy(connector: buildConnector.connector, { host }: HttpProxy): buildConnector.connector {
+  return (target, callback) =>
+    connector(target, (error, socket) => (error ? callback(proxyFailure(error, host), null) : callback(null, socket)))
+}
+
+/**
+ * Connects to an https origin through a tunnel (RFC 9110, section 9.3.6): the origin's certificate is checked as ever.
+ *
+ * @param usePool leases the pool of connections to the proxy itself
+ * @param timeoutMs for the proxy's connection and its answer; TLS with the origin has its own
+ */
+export function throughTunnel(
+  connector: buildConnector.connector,
+  proxy: HttpProxy,
+  usePool: () => Lease,
+  timeoutMs: number,
+): buildConnector.connector {
+  return (target, callback) => {
+    openTunnel(usePool(), proxy, target, timeoutMs).then(
+      (httpSocket) => connector({ ...target, httpSocket }, callback),
+      (error) => callback(proxyFailure(error, proxy.host), null),
+    )
+  }
+}
+
+function openTunnel(
+  { pool, release }: Lease,
+  { host, headers }: HttpProxy,
+  { hostname, port, protocol }: buildConnector.Options,
+  timeoutMs: number,
+): Promise<Socket> {
+  const path = `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
+  const slow = () =>
+    new JobError('proxy.failed', `proxy failed: no tunnel through ${host} within ${timeoutMs} ms`, { retriable: true })
+  return new Promise((resolve, reject) => {
+    const deadline = new AbortController()
+    const timer = setTimeout(() => {
+      reject(slow())
+      deadline.abort()
+    }, timeoutMs)
+    pool.connect({ path, headers, signal: deadline.signal }, (error, data) => {
+      clearTimeout(timer)
+      release()
+      if (error) return reject(error)
+      const { statusCode, socket } = data
+      if (socket instanceof Socket && statusCode >= 200 && statusCode < 300) return resolve(socket)
+      socket.on('error', () => {}).destroy()
+      reject(proxyRefusal(host, statusCode))
+    })
+  })
+}

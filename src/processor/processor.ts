@@ -1,0 +1,125 @@
+import pLimit from 'p-limit'
+import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
+import { JobError } from '../jobs/errors.ts'
+import type { DownloadResult } from '../jobs/job.ts'
+import type { Outcome } from '../jobs/places.ts'
+import { HandBack, type Lease, LeaseLost } from '../leases.ts'
+import { type Log, redactedUrl } from '../log.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { attempt } from './attempt.ts'
+import type { ProcessorStats } from './stats.ts'
+
+export interface DownloadingOptions {
+  attempt: ReturnType<typeof attempt>
+  /** Name of the storage whose deletions room the job goes through at its end. */
+  storage: string
+  maxRetries: number
+  retryBackoffMs: number
+  maxStalls: number
+  stats: ProcessorStats
+  log: Log
+}
+
+/** What to do with a job of the downloads room: one attempt, and what follows from how it ended. */
+export function downloading(options: DownloadingOptions): (lease: Lease) => Promise<Outcome> {
+  const { storage, maxRetries, retryBackoffMs, maxStalls, stats, log } = options
+
+  return async (lease) => {
+    const { job, group } = lease.claim
+    const { request } = job
+    if (!request) throw new Error(`job ${job.id} has no request`)
+    const begin = performance.now()
+    stats.attemptBegins(group)
+    try {
+      if (job.stalls >= maxStalls) throw stalled(job.stalls)
+      const result = await options.attempt(job, request, lease)
+      stats.succeeded(result.responseCode)
+      say('info', result.size)
+      return { kind: 'downloaded', result, storage }
+    } catch (error) {
+      if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      const failure = asJobError(error)
+      if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
+      stats.failed(failure)
+      say('warn', 0, failure)
+      return afterFailure(failure)
+    } finally {
+      stats.attemptEnds(group)
+    }
+
+    function afterFailure(failure: JobError): Outcome {
+      const retries = request?.maxRetries ?? maxRetries
+      const n = job.attempts + 1
+      if (!failure.retriable || n > retries) return { kind: 'downloaded', result: failed(failure), storage }
+      const { retryAfterMs } = failure
+      // The origin asked the whole group to wait, not only this job.
+      if (retryAfterMs !== undefined) return { kind: 'download-retry', delayMs: retryAfterMs, holdMs: retryAfterMs }
+      return { kind: 'download-retry', delayMs: downloadRetryDelayMs(n, retryBackoffMs) }
+    }
+
+    function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {
+      log[level](
+        {
+          job_id: job.id,
+          aggr_id: group,
+          url: redactedUrl(request?.url ?? ''),
+          attempt: job.attempts + 1,
+          duration_ms: Math.round(performance.now() - begin),
+          bytes,
+          ...(failure ? { code: failure.code, error: failure.message } : {}),
+        },
+        failure ? 'download failed' : 'downloaded',
+      )
+    }
+  }
+}
+
+const stalled = (stalls: number) =>
+  new JobError('worker.stalled', `the download was given up: its worker died or froze ${stalls} times`, {
+    retriable: false,
+  })
+
+function asJobError(error: unknown): JobError {
+  if (error instanceof JobError) return error
+  return new JobError('internal', 'an internal error; the operators find it in the log', {
+    retriable: true,
+    cause: error,
+  })
+}
+
+function failed(failure: JobError): DownloadResult {
+  return {
+    success: false,
+    error: failure.message,
+    errorCode: failure.code,
+    responseCode: failure.responseCode,
+    imageSize: '',
+    size: 0,
+    sha256: '',
+    mimeType: '',
+  }
+}
+
+/** Deletions at once in one process. */
+export const DELETIONS = 16
+const DELETION_SYNCS = 4
+
+/** What to do with a job of a deletions room: remove its file, if we keep one. Never gives up. */
+export function deleting(storage: Storage, stats: ProcessorStats, log: Log): (lease: Lease) => Promise<Outcome> {
+  const limit = pLimit(DELETION_SYNCS)
+  return async ({ claim: { job }, signal }) => {
+    const path = job.result?.path
+    if (!path) return { kind: 'deleted' }
+    try {
+      await limit(() => storage.delete(path, signal))
+      stats.deleted()
+      log.debug({ job_id: job.id, path }, 'file deleted')
+      return { kind: 'deleted' }
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      stats.deletionFailed()
+      log.warn({ job_id: job.id, path, error: String(error) }, 'a file could not be deleted: trying again later')
+      return { kind: 'deletion-retry', delayMs: deletionRetryDelayMs(job.deletions + 1) }
+    }
+  }
+}

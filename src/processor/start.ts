@@ -1,0 +1,147 @@
+import os from 'node:os'
+import { deletionsRoom, downloadsRoom, type RestReason } from '../jobs/places.ts'
+import type { Log } from '../log.ts'
+import { addressGuard } from '../net/address-guard.ts'
+import { resolver } from '../net/resolver.ts'
+import { instancesOf } from '../queue/instances.ts'
+import { keysOf } from '../queue/keys.ts'
+import { type Queue, queueOf } from '../queue/queue.ts'
+import { connect, type RedisConfig } from '../queue/redis.ts'
+import { roomOf } from '../queue/room.ts'
+import { reporting } from '../reporting.ts'
+import { callerBuckets } from '../storage/caller-buckets.ts'
+import type { FileStorageConfig } from '../storage/config.ts'
+import { storageFor } from '../storage/storage-for.ts'
+import { work } from '../worker.ts'
+import { attempt } from './attempt.ts'
+import type { ProcessorConfig } from './config.ts'
+import { diskGuard } from './disk-guard.ts'
+import { fetcher } from './fetch/fetcher.ts'
+import { DELETIONS, deleting, downloading } from './processor.ts'
+import { processorStats } from './stats.ts'
+import { storing } from './storing.ts'
+import { instanceName, tempFiles } from './temp-files.ts'
+
+export interface ProcessorOptions {
+  redis: RedisConfig
+  processor: ProcessorConfig
+  log: Log
+}
+
+const SWEEP_EVERY_MS = 60_000
+const DAY_MS = 86_400_000
+/** A report and a temporary file of a process that lives are never older than this. */
+const MIN_TEMP_AGE_MS = 120_000
+
+/** Runs a processor until `stop` aborts: downloads, deletions, and the sweeping of what others left behind. */
+export async function runProcessor(
+  { redis: where, processor, log }: ProcessorOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const { filestorage, storageDir } = folders(processor)
+  const redis = connect(where, 'patient', log)
+  const subscriber = connect(where, 'patient', log)
+  const keys = keysOf(where.key_prefix)
+  const queue = queueOf(redis, keys)
+  const instances = instancesOf(redis, keys, 'processor')
+  const instance = instanceName()
+  const stats = processorStats()
+
+  const storage = storageFor(filestorage)
+  const buckets = callerBuckets(filestorage)
+  const fetch = fetcher({
+    config: processor,
+    guard: addressGuard('downloads', processor.allow_networks),
+    resolver: resolver(),
+  })
+  const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
+  await temp.prepare()
+  const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
+  const disk = diskGuard({ dirs, high: processor.disk_high, low: processor.disk_low, log })
+  await disk.look()
+
+  const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
+  const sweep = () =>
+    Promise.all([temp.sweep(), storage.sweep?.(), expire(queue, processor.rest_ttl_days * DAY_MS, stop)]).catch(
+      (error) => log.warn({ error: String(error) }, 'sweeping failed'),
+    )
+  void sweep()
+  const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
+
+  const download = downloading({
+    attempt: attempt({
+      fetcher: fetch,
+      tempFiles: temp,
+      store: storing(storage, buckets),
+      maxBytes: processor.max_bytes,
+    }),
+    storage: storage.name,
+    maxRetries: processor.max_retries,
+    retryBackoffMs: processor.retry_backoff_ms,
+    maxStalls: processor.max_stalls,
+    stats,
+    log,
+  })
+  const room = (name: string, groupLimit: number) =>
+    roomOf(redis, subscriber, keys, { name, leaseMs: processor.lease_ms, groupLimit }, log)
+  const graceMs = processor.shutdown_grace_ms
+  log.info({ instance, storage: storage.name, storage_dir: storageDir }, 'processor started')
+  try {
+    await Promise.all([
+      work(
+        {
+          rooms: [room(downloadsRoom, 0)],
+          run: download,
+          concurrency: processor.concurrency,
+          graceMs,
+          mayClaim: disk.hasRoom,
+          log,
+        },
+        stop,
+      ),
+      work(
+        {
+          rooms: [room(deletionsRoom(storage.name), DELETIONS)],
+          run: deleting(storage, stats, log),
+          concurrency: DELETIONS,
+          graceMs,
+          log,
+        },
+        stop,
+      ),
+    ])
+  } finally {
+    clearInterval(sweeping)
+    disk.close()
+    await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
+    await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    redis.disconnect()
+    subscriber.disconnect()
+    log.info({ instance }, 'processor stopped')
+  }
+}
+
+/** `storage_dir` alone is also the root of the files, as in the original. */
+function folders({ filestorage, storage_dir }: ProcessorConfig): {
+  filestorage: FileStorageConfig
+  storageDir: string
+} {
+  const storageDir = storage_dir ?? os.tmpdir()
+  if (filestorage) return { filestorage, storageDir }
+  if (!storage_dir) throw new Error('processor.filestorage: is required')
+  return { filestorage: { type: 'filesystem', rootdir: storage_dir }, storageDir }
+}
+
+const EXPIRING: RestReason[] = ['done', 'failed', 'cancelled']
+const EXPIRE_AT_ONCE = 500
+
+/** Sends what has rested long enough through the deletions. */
+async function expire(queue: Pick<Queue, 'resting' | 'wake'>, ttlMs: number, stop: AbortSignal): Promise<void> {
+  for (const reason of EXPIRING) {
+    for (;;) {
+      const ids = await queue.resting(reason, ttlMs, EXPIRE_AT_ONCE)
+      for (const id of ids) await queue.wake(id, reason, { kind: 'expired' })
+      if (ids.length < EXPIRE_AT_ONCE || stop.aborted) break
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { JobError } from '../jobs/errors.ts'
+import type { Stats } from '../queue/instances.ts'
+
+/** What this processor counted since it started; the names are those of `GET /stats/processor`. */
+export function processorStats() {
+  const pools = new Map<string, number>()
+  const stats = {
+    workers: 0,
+    maxWorkers: 0,
+    spawnedWorkers: 0,
+    workerPools: 0,
+    maxWorkerPools: 0,
+    spawnedWorkerPools: 0,
+    failures: 0,
+    reaperFailures: 0,
+    reaperSuccessfulDeletions: 0,
+    invalidProxies: 0,
+  } satisfies Stats
+  const responses: Stats = {}
+
+  const respond = (what: string | number) => {
+    const name = `download.response.${what}`
+    responses[name] = (responses[name] ?? 0) + 1
+  }
+
+  return {
+    snapshot: (): Stats => ({ ...stats, ...responses }),
+
+    attemptBegins(aggregation: string) {
+      const running = pools.get(aggregation) ?? 0
+      pools.set(aggregation, running + 1)
+      if (running === 0) stats.spawnedWorkerPools++
+      stats.workers++
+      stats.spawnedWorkers++
+      stats.workerPools = pools.size
+      stats.maxWorkers = Math.max(stats.maxWorkers, stats.workers)
+      stats.maxWorkerPools = Math.max(stats.maxWorkerPools, stats.workerPools)
+    },
+
+    attemptEnds(aggregation: string) {
+      const running = (pools.get(aggregation) ?? 1) - 1
+      if (running === 0) pools.delete(aggregation)
+      else pools.set(aggregation, running)
+      stats.workers--
+      stats.workerPools = pools.size
+    },
+
+    succeeded(status: number) {
+      respond(status)
+    },
+
+    failed({ code }: JobError) {
+      stats.failures++
+      const [family = '', detail = ''] = code.split('.')
+      if (family === 'http') respond(detail)
+      else if (family === 'tls' || family === 'mime' || family === 'body') respond(family)
+      else if (family === 'image') respond('image-size')
+      else if (code === 'proxy.invalid') stats.invalidProxies++
+    },
+
+    deleted() {
+      stats.reaperSuccessfulDeletions++
+    },
+
+    deletionFailed() {
+      stats.reaperFailures++
+    },
+  }
+}
+
+export type ProcessorStats = ReturnType<typeof processorStats>

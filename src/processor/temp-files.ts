@@ -1,0 +1,83 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readlinkSync } from 'node:fs'
+import { type FileHandle, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+
+/**
+ * Names a process for those that sweep up after it: `<host>-<pid>-<random>`. The first part is that of all processes
+ * that see each other's process ids.
+ */
+export function instanceName(): string {
+  return `${hostMark()}-${process.pid}-${randomBytes(4).toString('hex')}`
+}
+
+function hostMark(): string {
+  let pidNamespace = ''
+  try {
+    pidNamespace = readlinkSync('/proc/self/ns/pid')
+  } catch {} // not Linux: one namespace a host
+  return createHash('sha256').update(`${os.hostname()} ${pidNamespace}`).digest('hex').slice(0, 8)
+}
+
+const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})\.tmp$/
+
+export interface TempFilesOptions {
+  dir: string
+  instance: string
+  /** A file of a process that cannot be asked whether it lives is left alone until it is this old. */
+  minAgeMs: number
+  /** The instances that reported lately, here and on other hosts. */
+  alive: () => Promise<Set<string>>
+}
+
+/** The temporary files of downloads: directly in `storage_dir`, named after the job and the process. */
+export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) {
+  const suffix = `.${instance}.tmp`
+  return {
+    /** Makes sure that the folder is there. */
+    async prepare(): Promise<void> {
+      await mkdir(dir, { recursive: true })
+    },
+
+    /** The caller closes the handle and removes the file. */
+    async create(jobId: string): Promise<{ path: string; handle: FileHandle }> {
+      const file = path.join(dir, jobId + suffix)
+      // A file of that name is a leftover of ours: a job is never run twice at once under one instance's name.
+      return { path: file, handle: await open(file, 'w+') }
+    },
+
+    /** Removes the files of processes that are dead, and nothing else. Resolves to how many. */
+    async sweep(): Promise<number> {
+      let removed = 0
+      let living: Set<string> | undefined
+      for await (const entry of await opendir(dir)) {
+        const match = TEMP_NAME.exec(entry.name)
+        if (!match || !entry.isFile() || entry.name.endsWith(suffix)) continue
+        const [, host, pid, random] = match
+        const file = path.join(dir, entry.name)
+        if (!(host === hostMark() && isDead(Number(pid)))) {
+          living ??= await alive()
+          const info = await stat(file).catch(() => undefined)
+          if (!info || living.has(`${host}-${pid}-${random}`) || Date.now() - info.mtimeMs < minAgeMs) continue
+        }
+        await rm(file, { force: true })
+        removed++
+      }
+      return removed
+    },
+  }
+}
+
+export type TempFiles = ReturnType<typeof tempFiles>
+
+/** Whether no process of this id runs on this host, or only this one, which does not own the file. */
+function isDead(pid: number): boolean {
+  if (pid === process.pid) return true
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}

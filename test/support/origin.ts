@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import tls from 'node:tls'
+import type { Identity } from './certificates.ts'
+
+/** An origin that writes what the test tells it to, HTTP or not. */
+export interface RawOrigin extends AsyncDisposable {
+  /** `http://127.0.0.1:port`, or https with an identity */
+  url: string
+  port: number
+  /** Connections that ever came. */
+  connections: number
+  /** Those that are open now. */
+  sockets: Set<Socket>
+  /** The heads of the requests that came, over all connections. */
+  heads: string[]
+  /** Resolves when no connection is open. */
+  idle(): Promise<void>
+}
+
+/**
+ * @param answer called with every complete request head; a string is written as it is
+ * @param identity makes it speak TLS
+ */
+export async function startRawOrigin(
+  answer: (socket: Socket, head: string) => string | undefined | void,
+  identity?: Identity,
+): Promise<RawOrigin> {
+  const closed = new Set<() => void>()
+  const onConnection = (socket: Socket) => {
+    origin.connections++
+    origin.sockets.add(socket)
+    let text = ''
+    socket.on('error', () => {}) // clients of a hostile origin hang up
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+        const head = text.slice(0, end)
+        text = text.slice(end + 4)
+        origin.heads.push(head)
+        const reply = answer(socket, head)
+        if (typeof reply === 'string') socket.write(reply, 'latin1')
+      }
+    })
+    socket.on('close', () => {
+      origin.sockets.delete(socket)
+      for (const look of closed) look()
+    })
+  }
+  const server = identity === undefined ? createServer(onConnection) : tls.createServer(identity, onConnection)
+  server.on('tlsClientError', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+
+  const origin: RawOrigin = {
+    url: `${identity === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    port,
+    connections: 0,
+    sockets: new Set(),
+    heads: [],
+    idle: () =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (origin.sockets.size > 0) return
+          closed.delete(look)
+          resolve()
+        }
+        closed.add(look)
+        look()
+      }),
+    async [Symbol.asyncDispose]() {
+      for (const socket of origin.sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return origin
+}
+
+/** A whole response in HTTP/1.1. */
+export function response(body: string, headers: Record<string, string | number> = {}, status = '200 OK'): string {
+  const all = { 'content-length': Buffer.byteLength(body, 'latin1'), ...headers }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import type { Client } from '../../src/queue/redis.ts'
+
+/** A room as it stands in Redis; see src/queue/lib.lua. */
+export interface RoomState {
+  limit: number | undefined
+  line: Map<string, number>
+  due: Map<string, number>
+  groups: Map<string, string>
+  overrides: Map<string, string>
+  holds: Map<string, number>
+  leases: Map<string, number>
+  claims: Map<string, { token: string; score: number; group: string }>
+  pending: Map<string, Map<string, number>>
+  claimed: Map<string, Set<string>>
+  calls: Map<string, string>
+}
+
+export interface Snapshot {
+  /** ms since the epoch by Redis's clock */
+  now: number
+  rooms: Map<string, RoomState>
+  rest: Map<string, Map<string, number>>
+  requests: Map<string, string>
+  states: Map<string, Map<string, string>>
+  totals: Map<string, number>
+}
+
+export interface CheckOptions {
+  /**
+   * A limit may have been lowered under what ran in this snapshot: then only what began since must fit its limit.
+   * Without it, everything that runs must.
+   */
+  since?: Snapshot | undefined
+}
+
+type Row = [key: string, type: string, ttlMs: number, value: string[]]
+
+// One script, so that what is seen is of one moment.
+const DUMP = `
+local time = redis.call('TIME')
+local reply = { time[1] * 1000 + math.floor(time[2] / 1000) }
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local value
+  if kind == 'string' then value = { redis.call('GET', key) }
+  elseif kind == 'hash' then value = redis.call('HGETALL', key)
+  elseif kind == 'set' then value = redis.call('SMEMBERS', key)
+  else value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end
+  reply[#reply + 1] = { key, kind, redis.call('PTTL', key), value }
+end
+return reply`
+
+async function dump(redis: Client, base: string): Promise<{ now: number; rows: Row[] }> {
+  const [now, ...rows] = (await redis.eval(DUMP, 1, base, base)) as [number, ...Row[]]
+  return { now, rows }
+}
+
+const pairs = (flat: string[]): [string, string][] =>
+  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])
+const texts = (flat: string[]) => new Map(pairs(flat))
+const numbers = (flat: string[]) => new Map(pairs(flat).map(([name, value]) => [name, Number(value)]))
+
+/** Every key and its value, in an order that depends on nothing: for `assert.deepEqual`. */
+export async function contentsOf(redis: Client, base: string): Promise<Record<string, unknown>> {
+  const { rows } = await dump(redis, base)
+  const entries = rows.map(([key, kind, , value]): [string, unknown] => {
+    if (kind === 'hash') return [key, Object.fromEntries(pairs(value).sort())]
+    return [key, kind === 'set' ? [...value].sort() : value]
+  })
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const newRoom = (): RoomState => ({
+  limit: undefined,
+  line: new Map(),
+  due: new Map(),
+  groups: new Map(),
+  overrides: new Map(),
+  holds: new Map(),
+  leases: new Map(),
+  claims: new Map(),
+  pending: new Map(),
+  claimed: new Map(),
+  calls: new Map(),
+})
+
+export async function snapshotOf(redis: Client, base: string): Promise<Snapshot> {
+  const { now, rows } = await dump(redis, base)
+  const snapshot: Snapshot = {
+    now,
+    rooms: new Map(),
+    rest: new Map(),
+    requests: new Map(),
+    states: new Map(),
+    totals: new Map(),
+  }
+  for (const row of rows) place(snapshot, base, row)
+  return snapshot
+}
+
+/** Reads one key into the snapshot; a key that nobody knows is an error. */
+function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row): void {
+  const { rooms, rest, requests, states } = snapshot
+  const name = key.slice(base.length)
+  const [, own, id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  if (own === 'request') return void requests.set(id, value[0] ?? '')
+  if (own === 'state') return void states.set(id, texts(value))
+  if (own === 'rest') return void rest.set(id, numbers(value))
+  if (own) return
+  if (name === 'totals') {
+    snapshot.totals = numbers(value)
+    return
+  }
+
+  // a group may be called anything, so what is in front of it is looked for first
+  const [, ofGroup, part, group = ''] = /^(.+?):(pending|claimed|call):(.*)$/s.exec(name) ?? []
+  const [, ofRoom, list] = /^(.+?):(line|due|groups|overrides|holds|leases|claims)$/s.exec(name) ?? []
+  const roomName = ofGroup ?? ofRoom ?? name
+  const room = rooms.get(roomName) ?? newRoom()
+  rooms.set(roomName, room)
+  if (part === 'pending') room.pending.set(group, numbers(value))
+  else if (part === 'claimed') room.claimed.set(group, new Set(value))
+  else if (part === 'call') {
+    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    room.calls.set(group, value[0] ?? '')
+  } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
+  else if (list === 'groups' || list === 'overrides') room[list] = texts(value)
+  else if (list === 'claims') for (const [id, claim] of pairs(value)) room.claims.set(id, parseClaim(claim))
+  else {
+    assert.equal(kind, 'hash', `${key} is no key of ours`)
+    assert.deepEqual([...texts(value).keys()], ['limit'], `${key} is no key of ours`)
+    room.limit = Number(texts(value).get('limit'))
+  }
+}
+
+function parseClaim(text: string) {
+  const [, token, score, group] = /^(\S+) (\S+) (.*)$/s.exec(text) ?? []
+  assert.ok(token !== undefined && score !== undefined && group !== undefined, `a claim reads ${JSON.stringify(text)}`)
+  return { token, score: Number(score), group }
+}
+
+/** The limit of a group, and whether it may start anything, worked out anew. */
+function rules(room: RoomState, group: string) {
+  const { limit: wanted, paused = false } = JSON.parse(room.overrides.get(group) ?? '{}') as {
+    limit?: number
+    paused?: boolean
+  }
+  const brought = Number.parseInt(room.groups.get(group) ?? '0', 10)
+  return { limit: wanted ?? (brought > 0 ? brought : (room.limit ?? 1)), paused }
+}
+
+/**
+ * Recounts everything that a deployment holds in Redis, and throws where the books do not agree: a job in no place or
+ * in two, a group that stands where it should not, claims without leases, keys that should be gone.
+ *
+ * @param base what the keys begin with: `{prefix}:`
+ */
+export async function checkInvariants(redis: Client, base: string, { since }: CheckOptions = {}): Promise<Snapshot> {
+  const snapshot = await snapshotOf(redis, base)
+  const places = new Map<string, string[]>()
+  const put = (id: string, where: string) => places.set(id, [...(places.get(id) ?? []), where])
+
+  for (const [reason, ids] of snapshot.rest) for (const id of ids.keys()) put(id, `rest ${reason}`)
+  for (const [name, room] of snapshot.rooms) {
+    for (const [group, ids] of room.pending) for (const id of ids.keys()) put(id, `pending in ${name} ${group}`)
+    for (const [group, ids] of room.claimed) for (const id of ids) put(id, `claimed in ${name} ${group}`)
+    checkClaims(name, room)
+    checkGroups(name, room, snapshot.now, since?.rooms.get(name) ?? (since ? newRoom() : undefined))
+  }
+
+  for (const [id, where] of places) {
+    assert.equal(where.length, 1, `job ${id} is in more than one place: ${where.join(', ')}`)
+    assert.ok(snapshot.requests.has(id) || snapshot.states.has(id), `job ${id} has no record, but is ${where}`)
+  }
+  const jobs = new Set([...snapshot.requests.keys(), ...snapshot.states.keys()])
+  for (const id of jobs) assert.ok(places.has(id), `job ${id} is in no place`)
+  const { totals } = snapshot
+  assert.equal((totals.get('accepted') ?? 0) - (totals.get('gone') ?? 0), jobs.size, 'jobs accepted and not gone')
+  return snapshot
+}
+
+function checkClaims(name: string, room: RoomState): void {
+  const claimed = [...room.claimed].flatMap(([group, ids]) => [...ids].map((id): [string, string] => [id, group]))
+  const ids = claimed.map(([id]) => id).sort()
+  assert.deepEqual([...room.claims.keys()].sort(), ids, `${name}: claims are what is claimed`)
+  assert.deepEqual([...room.leases.keys()].sort(), ids, `${name}: leases are what is claimed`)
+  for (const [id, group] of claimed) assert.equal(room.claims.get(id)?.group, group, `${name}: group of claim ${id}`)
+}
+
+function checkGroups(name: string, room: RoomState, now: number, before: RoomState | undefined): void {
+  const live = new Set([...room.pending.keys(), ...room.claimed.keys()])
+  assert.deepEqual([...room.groups.keys()].sort(), [...live].sort(), `${name}: groups are those with jobs`)
+  for (const stray of [room.line, room.due, room.holds]) {
+    for (const group of stray.keys()) assert.ok(live.has(group), `${name}: ${JSON.stringify(group)} has no jobs`)
+  }
+  for (const group of live) {
+    const where = `${name}: group ${JSON.stringify(group)}`
+    const { limit, paused } = rules(room, group)
+    const running = room.claimed.get(group)?.size ?? 0
+    const ranBefore = before ? (before.claimed.get(group)?.size ?? 0) : 0
+    assert.ok(running <= Math.max(limit, ranBefore), `${where} runs ${running} of ${limit}`)
+
+    const head = Math.min(...(room.pending.get(group)?.values() ?? []))
+    const inLine = room.line.has(group)
+    const due = room.due.get(group)
+    if (head === Infinity || paused || running >= limit) {
+      assert.ok(!inLine, `${where} stands in the line, but cannot start anything`)
+      assert.equal(due, undefined, `${where} is due, but cannot start anything`)
+    } else {
+      assert.ok(inLine !== (due !== undefined), `${where} can start, and stands in the line or is due, not both`)
+      const at = Math.max(head, room.holds.get(group) ?? 0)
+      if (inLine) assert.ok(at <= now, `${where} stands in the line ${at - now} ms too early`)
+      else assert.equal(due, at, `${where} is due when its first job is`)
+    }
+  }
+}
+
+const TRAVEL = `
+local back = tonumber(ARGV[2])
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  local name = string.sub(key, #ARGV[1] + 1)
+  local pending = string.find(name, ':pending:', 1, true)
+  if string.find(name, ':claimed:', 1, true) or string.match(name, '^request:') or string.match(name, '^state:') then
+    -- nothing in there is a time that the queue reads
+  elseif pending or string.match(name, '^rest:') or string.match(name, ':due$') or string.match(name, ':leases$') then
+    local flat = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for i = 1, #flat, 2 do redis.call('ZINCRBY', key, -back, flat[i]) end
+  elseif string.find(name, ':call:', 1, true) then
+    local ttl = redis.call('PTTL', key) - back
+    if ttl > 0 then redis.call('PEXPIRE', key, ttl) else redis.call('DEL', key) end
+  elseif string.match(name, ':holds$') then
+    local flat = redis.call('HGETALL', key)
+    for i = 1, #flat, 2 do redis.call('HINCRBYFLOAT', key, flat[i], -back) end
+  elseif string.match(name, ':claims$') then
+    local flat = redis.call('HGETALL', key)
+    for i = 1, #flat, 2 do
+      local token, score, group = string.match(flat[i + 1], '^(%S+) (%S+) (.*)$')
+      redis.call('HSET', key, flat[i], token .. ' ' .. string.format('%.17g', score - back) .. ' ' .. group)
+    end
+  end
+end`
+
+/**
+ * Makes everything that stands in Redis with a time `ms` older, which is the same as if that time had passed: tests
+ * need not wait for leases to run out and for jobs to become due.
+ */
+export async function travel(redis: Client, base: string, ms: number): Promise<void> {
+  await redis.eval(TRAVEL, 1, base, base, ms)
+}

@@ -1,0 +1,5 @@
+/** A 2 × 2 picture. */
+export const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP4z8DAwMDAxAADLBAMEQYADEQBBfeuREkAAAAASUVORK5CYII=',
+  'base64',
+)
