@@ -7,7 +7,7 @@ import { type Queue, queueOf } from '../../src/queue/queue.ts'
 import { type Client, connect, type RedisConfig } from '../../src/queue/redis.ts'
 import { type Claim, type Room, type RoomOptions, roomOf } from '../../src/queue/room.ts'
 import { type CheckOptions, checkInvariants, contentsOf, type Snapshot, travel } from './queue-invariants.ts'
-import type { TestRedis } from './redis.ts'
+import { startRedis, type TestRedis, type TestRedisOptions } from './redis.ts'
 
 export { checkInvariants, type RoomState, type Snapshot, travel } from './queue-invariants.ts'
 
@@ -90,12 +90,29 @@ export function openQueue(server: Pick<TestRedis, 'addr'>): TestQueue {
   }
 }
 
-/** The body of a test with a queue of its own, whose books are checked at the end. */
-export function inQueue(server: () => TestRedis, body: (q: TestQueue) => Promise<void>): () => Promise<void> {
-  return async () => {
-    await using q = openQueue(server())
-    await body(q)
-    await q.check()
+/**
+ * To be called in a `describe`: starts a server for its tests. `test` is `it` for a test that gets a queue of its own,
+ * whose books are checked at the end.
+ */
+export function queueSuite(options?: TestRedisOptions) {
+  let started: TestRedis | undefined
+  const server = () => {
+    if (!started) throw new Error('the server runs while tests run')
+    return started
+  }
+  before(async () => {
+    started = await startRedis(options)
+  })
+  after(() => started?.[Symbol.asyncDispose]())
+  return {
+    server,
+    test(name: string, body: (q: TestQueue) => Promise<void>) {
+      it(name, async () => {
+        await using q = openQueue(server())
+        await body(q)
+        await q.check()
+      })
+    },
   }
 }
 

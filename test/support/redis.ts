@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { ping, serverBinary } from '../../src/private-redis.ts'
+import { ping, serverBinary } from '../../src/redis-server.ts'
 
 export interface TestRedis extends AsyncDisposable {
   readonly port: number

@@ -50,10 +50,8 @@ export function kafkaFailure(topic: string, error: unknown): JobError {
     const text = `Kafka did not acknowledge a message to topic ${topic} in time: ${reason}`
     return new JobError('receiver.timeout', text, { retriable: true, cause })
   }
-  return new JobError('receiver.unreachable', `Kafka topic ${topic} cannot be reached: ${reason}`, {
-    retriable: true,
-    cause,
-  })
+  const trouble = isBrokersAnswer(error) ? `could not take a message to` : 'cannot be reached for'
+  return new JobError('receiver.unreachable', `Kafka ${trouble} topic ${topic}: ${reason}`, { retriable: true, cause })
 }
 
 /** Whether a broker answered with an error code: then the connections are fine. */

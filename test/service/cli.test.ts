@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { startOrigin } from '../support/http-origin.ts'
+import { startRedis } from '../support/redis.ts'
+import { startRole, startService } from '../support/service.ts'
+
+describe('the command line', () => {
+  let dir: string
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(os.tmpdir(), 'downloader-cli-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+
+  async function configFile(config: object): Promise<string> {
+    const file = path.join(dir, 'c.json')
+    await writeFile(file, JSON.stringify(config))
+    return file
+  }
+
+  it('prints its version and its help', async () => {
+    const version = startRole(['version'])
+    assert.equal(await version.ended, 0)
+    const { version: expected } = JSON.parse(await readFile('package.json', 'utf8'))
+    assert.equal(version.stdout(), `${expected}\n`)
+    const help = startRole(['--help'])
+    assert.equal(await help.ended, 0)
+    for (const word of ['start', 'api', 'processor', 'notifier', 'version', '--config', '--port', '--host']) {
+      assert.ok(help.stdout().includes(word), word)
+    }
+  })
+
+  it('says what is wrong with its arguments, and exits with 2', async () => {
+    for (const args of [[], ['fetch'], ['api', '--colour'], ['api', 'extra'], ['api', '-p']]) {
+      const role = startRole(args)
+      assert.equal(await role.ended, 2, args.join(' '))
+      assert.match(role.stderr(), /downloader: .*/)
+    }
+  })
+
+  it('names the missing file and the wrong key, and exits with 1', async () => {
+    const absent = startRole(['processor', '-c', 'absent.json'], { cwd: dir })
+    assert.equal(await absent.ended, 1)
+    assert.match(absent.stderr(), /absent\.json: cannot be read/)
+    const wrong = startRole([
+      'api',
+      '-c',
+      await configFile({ redis: { addr: 'x:1' }, backends: {}, api: { port: 'x' } }),
+    ])
+    assert.equal(await wrong.ended, 1)
+    assert.match(wrong.stderr(), /api\.port/)
+  })
+
+  it('reads config.json where no file is named', async () => {
+    const role = startRole(['api'], { cwd: dir })
+    assert.equal(await role.ended, 1)
+    assert.match(role.stderr(), /config\.json/)
+  })
+
+  it('runs a notifier only with a backend', async () => {
+    const role = startRole(['notifier', '-c', await configFile({ redis: { addr: '127.0.0.1:1' }, backends: {} })])
+    assert.equal(await role.ended, 1)
+    assert.match(role.stderr(), /backends: no backend/)
+  })
+
+  it('listens where the flags say, also without Redis', async () => {
+    const config = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} } })
+    const role = startRole(['api', '--host', '127.0.0.1', '--port', '0', '--config', config])
+    const { url } = await role.logged(({ msg }) => msg === 'listening')
+    assert.match(String(url), /^http:\/\/127\.0\.0\.1:\d+$/)
+    assert.equal((await fetch(`${url}/hb`)).status, 200)
+    assert.equal(await role.end(), 0)
+  })
+
+  it('listens on 127.0.0.1 too when the host is localhost', async () => {
+    const config = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} } })
+    const role = startRole(['api', '--host', 'localhost', '-p', '0', '-c', config])
+    const { url } = await role.logged(({ msg }) => msg === 'listening')
+    assert.equal((await fetch(`http://127.0.0.1:${new URL(String(url)).port}/hb`)).status, 200)
+    assert.equal(await role.end(), 0)
+  })
+
+  it('says that a port is taken', async () => {
+    const server = net.createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as net.AddressInfo
+    const config = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} }, api: { port } })
+    const role = startRole(['api', '-c', config])
+    assert.equal(await role.ended, 1)
+    assert.match(role.stderr(), /EADDRINUSE/)
+    server.close()
+  })
+
+  it('warns at start when callbacks will carry no download_url, and of unknown keys', async () => {
+    await using redis = await startRedis()
+    const config = await configFile({
+      redis: { addr: redis.addr },
+      processor: { storage_dir: path.join(dir, 'files') },
+      notifier: { pool: 3 },
+      backends: { http: {} },
+    })
+    const notifier = startRole(['notifier', '-c', config])
+    await notifier.logged(({ level, msg }) => level === 'warn' && /download_url has no value/.test(String(msg)))
+    await notifier.logged(({ level, msg }) => level === 'warn' && /notifier\.pool/.test(String(msg)))
+    assert.equal(await notifier.end(), 0)
+  })
+
+  for (const env of [{}, { PATH: process.env.PATH ?? '' }]) {
+    it(`runs everything with no configuration at all${env.PATH ? '' : ', and an empty environment'}`, async () => {
+      await using origin = await startOrigin()
+      const options = {
+        cwd: dir,
+        env: { ...env, DOWNLOADER_API__PORT: '0', DOWNLOADER_PROCESSOR__ALLOW_NETWORKS: '["127.0.0.0/8"]' },
+      }
+      const role = startRole(['start'], options)
+      const { url } = await role.logged(({ msg }) => msg === 'listening')
+      const received = new Promise<Record<string, unknown>>((resolve) => {
+        origin.on('/receiver', async (request, response) => {
+          let text = ''
+          for await (const chunk of request) text += chunk
+          response.end()
+          resolve(JSON.parse(text))
+        })
+      })
+      const response = await fetch(`${url}/download`, {
+        method: 'POST',
+        body: JSON.stringify({
+          aggr_id: 'a',
+          aggr_limit: 1,
+          url: origin.on('/file', 'hello'),
+          callback_type: 'http',
+          callback_dst: `${origin.url}/receiver`,
+        }),
+      })
+      assert.equal(response.status, 201)
+      const { job_id, success } = await received
+      assert.equal(success, true)
+      const id = String(job_id)
+      assert.equal(await readFile(path.join(dir, 'data', 'files', id.slice(0, 3), id), 'utf8'), 'hello')
+      assert.match(role.stdout(), /Downloader is ready/)
+      assert.ok(role.stdout().includes(path.join(dir, 'data', 'files')))
+      assert.equal(await role.end(), 0)
+    })
+  }
+
+  it('shows four whole jobs as a demonstration, a line of JSON each, and ends with 0', async () => {
+    const role = startRole(['start', '--demo'], { cwd: dir })
+    assert.equal(await role.ended, 0, role.stderr())
+    const callbacks = role
+      .stdout()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(callbacks.map(({ error_code }) => error_code).sort(), ['', '', 'http.404', 'mime.mismatch'])
+  })
+
+  it('finishes what runs when it is told to stop, and exits with 0', async () => {
+    await using origin = await startOrigin()
+    await using service = await startService()
+    let finish: () => void = () => {}
+    const asked = new Promise<void>((resolve) => {
+      origin.on('/slow', (_request, response) => {
+        response.write('first')
+        finish = () => response.end('last')
+        resolve()
+      })
+    })
+    const id = await service.enqueue({ url: `${origin.url}/slow` })
+    await asked
+    const ended = service.role('processor').end('SIGTERM')
+    await service.role('processor').logged(({ msg }) => msg === 'stopping')
+    finish()
+    assert.equal(await ended, 0)
+    assert.equal((await service.receiver.callbackOf(id)).size, 9)
+    for (const name of ['notifier', 'api']) assert.equal(await service.role(name).end('SIGINT'), 0)
+  })
+
+  it('hands back what does not end within the grace, without an attempt or a stall', async () => {
+    await using origin = await startOrigin()
+    await using service = await startService({ config: { processor: { shutdown_grace_ms: 50, max_retries: 0 } } })
+    let requests = 0
+    const asked = new Promise<void>((resolve) => {
+      origin.on('/hangs-once', (_request, response) => {
+        if (requests++ > 0) return void response.end('done')
+        response.write('first')
+        resolve()
+      })
+    })
+    const id = await service.enqueue({ url: `${origin.url}/hangs-once` })
+    await asked
+    assert.equal(await service.role('processor').end('SIGTERM'), 0)
+    assert.equal(await service.redis.cli('HGET', `{downloader}:state:${id}`, 'attempts'), '')
+    assert.equal(await service.redis.cli('HGET', `{downloader}:state:${id}`, 'stalls'), '')
+    await service.add('processor')
+    assert.equal((await service.receiver.callbackOf(id)).success, true)
+  })
+})
