@@ -26,7 +26,12 @@ async function started(folder: { path: string }) {
 
 /** One command, over a connection that waits for the server when it is about to come back. */
 async function ask(redis: Pick<PrivateRedis, 'socket'>, command: string, ...args: string[]): Promise<unknown> {
-  const client = new Redis({ path: redis.socket, retryStrategy: () => 20, maxRetriesPerRequest: 250 })
+  const client = new Redis({
+    path: redis.socket,
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: 250,
+    maxLoadingRetryTime: 20,
+  })
   client.on('error', () => {})
   try {
     return await client.call(command, ...args)
