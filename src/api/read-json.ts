@@ -24,21 +24,27 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
+function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(request, maxBytes)
   return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const done = () => request.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
     const onData = (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes <= maxBytes) return chunks.push(chunk)
-      request.off('data', onData)
-      return reject(tooLarge(request, maxBytes))
+      if (bytes <= maxBytes) return void chunks.push(chunk)
+      done()
+      reject(tooLarge(request, maxBytes))
     }
-    request.on('data', onData)
-    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
-    request.once('error', () => reject(new Problem(400, 'the body ended early')))
-    request.once('close', () => reject(new Problem(400, 'the body ended early')))
+    const onEnd = () => {
+      done()
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+    }
+    const onCut = () => {
+      done()
+      reject(new Problem(400, 'the body ended early'))
+    }
+    request.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }
 

@@ -49,7 +49,7 @@ export function addressGuard(policy: GuardPolicy, allowNetworks: readonly string
     isIn(address, allowed) ? undefined : (objection(address) ?? embeddedIPv4(address).map(judge).find(Boolean))
 
   return {
-    refusal: (address) => (isIP(address) === 0 ? 'not an IP address' : judge(ipaddr.process(address))),
+    refusal: (address) => (isIP(address) === 0 ? 'not an IP address' : judge(ipaddr.process(hexadecimal(address)))),
   }
 }
 
@@ -65,10 +65,19 @@ export function parseNetwork(text: string): Network {
   if (family === 0 || rest.length > 0 || bits < 0 || bits > (family === 6 ? 128 : 32)) {
     throw new Error(`${JSON.stringify(text)} is not a network in CIDR notation, such as 10.0.0.0/8 or fd00::/8`)
   }
-  const parsed = ipaddr.parse(address)
-  return parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() && bits >= 96
-    ? [parsed.toIPv4Address(), bits - 96]
-    : [parsed, bits]
+  const network = ipaddr.parse(hexadecimal(address))
+  return network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && bits >= 96
+    ? [network.toIPv4Address(), bits - 96]
+    : [network, bits]
+}
+
+/** `::1.2.3.4` as `::102:304`: ipaddr.js would take the former for an IPv4-mapped address. */
+function hexadecimal(address: string): string {
+  if (!address.includes(':')) return address
+  return address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)/, (_, ...bytes: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number)
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
+  })
 }
 
 function notPublic(address: Address): string | undefined {

@@ -56,7 +56,8 @@ end
 while #ids < count do
   local group = redis.call("ZRANGE", line, 0, 0)[1]
   if not group then break end
-  redis.call("ZREM", line, group)
+  -- to the tail before it is served: a line that was not empty meanwhile wakes nobody
+  redis.call("ZADD", line, redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] + 1, group)
   if has_room(room, group) then
     local head = redis.call("ZPOPMIN", room .. ":pending:" .. group)
     local id = head[1]

@@ -75,10 +75,11 @@ local function stand(room, group)
     if tonumber(held) > now then at = math.max(at, tonumber(held)) else redis.call("HDEL", room .. ":holds", group) end
   end
   if at > now then
+    local first = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")[2]
     redis.call("ZREM", line, group)
     redis.call("ZADD", due, at, group)
     -- the idle sleep until the first due time that they know of
-    if redis.call("ZRANGE", due, 0, 0)[1] == group then ring(room) end
+    if not first or at < tonumber(first) then ring(room) end
   elseif not redis.call("ZSCORE", line, group) then
     redis.call("ZREM", due, group)
     local last = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2]

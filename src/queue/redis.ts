@@ -41,8 +41,8 @@ export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }
 
-/** Within this time a patient client has noticed that a connection is dead, and uses a new one. */
-const SILENCE_MS = 10_000
+/** Within this time a client has noticed that a connection is dead, and uses a new one. */
+const SILENCE_MS = { patient: 10_000, impatient: 3000 }
 
 /**
  * A connection that comes back by itself, whatever happens; the caller closes it with `disconnect()`.
@@ -56,10 +56,11 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
   let troubled = false
   let closing = false
   const { disconnect } = client
-  client.disconnect = (...args) => {
-    closing = true
-    disconnect.apply(client, args as [])
+  client.disconnect = (reconnect = false) => {
+    closing ||= !reconnect // ioredis itself disconnects to connect anew
+    disconnect.call(client, reconnect)
   }
+  client.setMaxListeners(0) // whoever waits for a connection listens
   client.on('error', (error: Error) => {
     if (!troubled) log.warn({ error: error.message }, 'Redis is away')
     troubled = true
@@ -84,11 +85,14 @@ function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client 
     maxLoadingRetryTime: 500,
     retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 7), 1000) + Math.random() * 100,
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    socketTimeout: SILENCE_MS[patience],
     ...(patience === 'patient'
-      ? { maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }
+      ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, commandTimeout: IMPATIENT_MS }),
   }
-  const options: RedisOptions = { ...common, enableAutoPipelining: true, scripts, ...location(config) }
+  // In a pipeline a command waits for the answers to the one before, and is sent even when its caller has given up.
+  const enableAutoPipelining = patience === 'patient'
+  const options: RedisOptions = { ...common, enableAutoPipelining, scripts, ...location(config) }
   if (config.cluster) {
     const nodes: ClusterNode[] = config.cluster.map(parseHostPort)
     const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
@@ -96,7 +100,7 @@ function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client 
       replyMapping: 'legacy' as const,
       redisOptions: redisOptions as Record<string, never>,
       scripts,
-      enableAutoPipelining: true,
+      enableAutoPipelining,
       clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
       retryDelayOnFailover: 200,
       maxRedirections: 32,

@@ -25,7 +25,7 @@ export const kafkaErrors = {
   topicAuthorizationFailed: 29,
 } as const
 
-/** A Kafka cluster on free ports of 127.0.0.1: librdkafka's mock, in a process of its own (Debian: librdkafka1, kcat). */
+/** A Kafka cluster on free ports: librdkafka's mock, in a process of its own (Debian: python3, librdkafka1, kcat). */
 export async function startKafka({ brokers = 1 } = {}) {
   const script = path.join(import.meta.dirname, 'mockkafka.py')
   const child = spawn('python3', [script, String(brokers)], { stdio: ['pipe', 'pipe', 'inherit'] })

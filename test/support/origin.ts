@@ -19,11 +19,11 @@ export interface RawOrigin extends AsyncDisposable {
 }
 
 /**
- * @param answer called with every complete request head; a string is written as it is
+ * @param answer called with every complete request head; when it returns a string, that is written
  * @param identity makes it speak TLS
  */
 export async function startRawOrigin(
-  answer: (socket: Socket, head: string) => string | undefined | void,
+  answer: (socket: Socket, head: string) => unknown,
   identity?: Identity,
 ): Promise<RawOrigin> {
   const closed = new Set<() => void>()

@@ -108,7 +108,9 @@ export type KafkaConfig = z.infer<typeof KafkaConfig>
 
 /** What our Kafka backend makes of a configuration. */
 export interface KafkaSettings {
-  client: ClientConfig
+  /** `host:port`, at least one */
+  brokers: string[]
+  client: Omit<ClientConfig, 'brokers'>
   /** kafkajs's own, within the deadline */
   retries: number
   /** -1: all in-sync replicas */
@@ -140,8 +142,8 @@ export function kafkaSettings(config: KafkaConfig): KafkaSettings {
   const protocol = config['security.protocol'] ?? 'plaintext'
 
   return {
+    brokers,
     client: {
-      brokers,
       clientId: config['client.id'] ?? 'downloader',
       connectionTimeout: Math.min(config['socket.connection.setup.timeout.ms'] ?? 5000, deadlineMs),
       requestTimeout: Math.min(config['socket.timeout.ms'] ?? DEADLINE_MS, deadlineMs),

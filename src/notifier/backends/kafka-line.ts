@@ -18,11 +18,13 @@ export interface KafkaLine {
 /**
  * Begins to connect; messages wait for that together.
  *
+ * @param brokers the one to ask first stands first
  * @param onClose called once, when the connections are gone
  */
 export function openLine(
   loadKafkajs: () => Promise<typeof import('kafkajs')>,
   settings: KafkaSettings,
+  brokers: string[],
   log: Log,
   onClose: () => void,
 ): KafkaLine {
@@ -38,6 +40,7 @@ export function openLine(
     const { Kafka, Partitioners, logLevel } = await loadKafkajs()
     const kafka = new Kafka({
       ...settings.client,
+      brokers,
       socketFactory: sockets.connect,
       logLevel: logLevel.WARN,
       // What matters of it comes back as an error; kafkajs reports each failure several times.

@@ -14,9 +14,9 @@ interface RequestQueue {
 const CHECK_INTERVAL_MS = 10
 
 /**
- * kafkajs 2.2.4 (and 2.3.0-beta.3) starts a timer per connection that fires every millisecond for ever, with a delay that is
- * negative: 4 % of a core for each idle broker connection, and a TimeoutNegativeWarning on Node 24
- * (tulios/kafkajs#1751). This is the same method without the timer that nothing needs.
+ * kafkajs 2.2.4 (and 2.3.0-beta.3) keeps a timer per connection that fires every millisecond for ever, because its delay
+ * is negative: 4 % of a core for each idle broker connection (tulios/kafkajs#1704), and a TimeoutNegativeWarning on
+ * Node 24 (tulios/kafkajs#1751). This is the same method without the timer that nothing needs.
  *
  * @throws Error when kafkajs no longer has the method: then it is time to look whether the patch is still needed
  */

@@ -33,6 +33,7 @@ export function kafkaBackend(config: KafkaConfig, log: Log): Backend {
   /** Also those that were retired while something was under way on them. */
   const open = new Set<KafkaLine>()
   let loading: Promise<typeof import('kafkajs')> | undefined
+  let firstBroker = Math.floor(Math.random() * settings.brokers.length)
   let closed = false
 
   function loadKafkajs(): Promise<typeof import('kafkajs')> {
@@ -51,13 +52,19 @@ export function kafkaBackend(config: KafkaConfig, log: Log): Backend {
     }
     if (line === undefined) {
       retireIdle()
-      const opened = openLine(loadKafkajs, settings, log, () => open.delete(opened))
+      const opened = openLine(loadKafkajs, settings, brokersInTurn(), log, () => open.delete(opened))
       open.add(opened)
       line = opened
     }
     lines.delete(topic)
     lines.set(topic, line)
     return line
+  }
+
+  /** kafkajs stays with the first broker that accepts a connection, even if it is frozen and says nothing more. */
+  function brokersInTurn(): string[] {
+    firstBroker = (firstBroker + 1) % settings.brokers.length
+    return [...settings.brokers.slice(firstBroker), ...settings.brokers.slice(0, firstBroker)]
   }
 
   function retire(topic: string, line: KafkaLine): void {

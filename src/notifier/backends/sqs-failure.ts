@@ -12,8 +12,18 @@ interface AwsError {
 
 const unknownQueue = /NonExistentQueue|QueueDoesNotExist|QueueDeletedRecently/
 /** Who we are, not what we may: credentials expire and are renewed while callbacks wait. */
-const authentication =
-  /ExpiredToken|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|RequestExpired|InvalidSecurity|CredentialsProvider|TokenProvider/
+const authentication = new RegExp(
+  [
+    'ExpiredToken',
+    'InvalidClientTokenId',
+    'UnrecognizedClient',
+    'SignatureDoesNotMatch',
+    'RequestExpired',
+    'InvalidSecurity',
+    'CredentialsProvider',
+    'TokenProvider',
+  ].join('|'),
+)
 const throttled = /Throttl|TooManyRequests|OverLimit|RequestLimitExceeded/i
 const temporaryStatuses = new Set([408, 425, 429])
 

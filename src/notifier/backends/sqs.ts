@@ -118,9 +118,12 @@ function regionOf(hostname: string): string | undefined {
   return host?.[1] ?? /^([a-z\d-]+)\.queue\.amazonaws\.com(?:\.cn)?$/.exec(hostname)?.[1]
 }
 
-/** SQS accepts all of JSON but these two characters (SendMessage, MessageBody); escaped they mean the same. */
+/**
+ * JSON in which the characters that SQS refuses are escaped (U+FFFE and U+FFFF: SendMessage, MessageBody), and those
+ * beyond U+FFFF, which emulators refuse. It means the same.
+ */
 function sqsText(json: string): string {
-  return json.replace(/[\uFFFE\uFFFF]/g, (character) => (character === '\uFFFE' ? '\\uFFFE' : '\\uFFFF'))
+  return json.replace(/[\uD800-\uDFFF\uFFFE\uFFFF]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`)
 }
 
 function late(queue: URL): JobError {

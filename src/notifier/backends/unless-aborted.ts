@@ -1,4 +1,4 @@
-/** Waits for `promise`, but not once `signal` aborts: then it rejects with the reason, and the promise is left alone. */
+/** Waits for `promise`, but once `signal` aborts it rejects with the reason, and the promise is left alone. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)

@@ -52,8 +52,8 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
       if (queued <= highWaterMark) source.resume()
       return Promise.resolve({ done: false, value })
     }
-    if (outcome !== undefined) return 'error' in outcome ? Promise.reject(outcome.error) : Promise.resolve(done)
     if (discarded !== undefined) return Promise.resolve(done)
+    if (outcome !== undefined) return 'error' in outcome ? Promise.reject(outcome.error) : Promise.resolve(done)
     return new Promise((resolve, reject) => {
       reader = { resolve, reject }
       // Counts only while somebody waits: time that the reader takes is not the origin's.

@@ -31,7 +31,7 @@ describe('the configuration of Kafka', () => {
         'request.required.acks': -1,
       }),
     )
-    assert.deepEqual(settings.client.brokers, ['localhost:9092'])
+    assert.deepEqual(settings.brokers, ['localhost:9092'])
     assert.equal(settings.retries, 3)
     assert.equal(settings.acks, -1)
     const names = settings.warnings.map((warning) => /"(.+?)"/.exec(warning)?.[1])
@@ -84,11 +84,11 @@ describe('the configuration of Kafka', () => {
   }
 
   it('reads lists of brokers in all the forms of librdkafka', () => {
-    const brokers = (list: string) => settingsOf({ 'bootstrap.servers': list }).client.brokers
+    const brokers = (list: string) => settingsOf({ 'bootstrap.servers': list }).brokers
     assert.deepEqual(brokers('a:1,b-c.d_e:2'), ['a:1', 'b-c.d_e:2'])
     assert.deepEqual(brokers(' a , PLAINTEXT://b:7 ,'), ['a:9092', 'b:7'])
     const alias = kafkaSettings(KafkaConfig.parse({ 'metadata.broker.list': 'c:3' }))
-    assert.deepEqual(alias.client.brokers, ['c:3'])
+    assert.deepEqual(alias.brokers, ['c:3'])
   })
 
   it('tries every broker of the list', () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import type { Log } from '../../../src/log.ts'
@@ -206,6 +208,45 @@ describe('Kafka callbacks', () => {
     assert.equal(failure.retriable, true)
     assert.match(failure.message, /within 0\.3 s/)
     assert.ok(performance.now() - begin < 900)
+  })
+
+  it('get past a broker that accepts connections and says nothing', async () => {
+    const frozen = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(frozen, 'listening')
+    await using kafka = await startKafka()
+    const { port } = frozen.address() as AddressInfo
+    const brokers = `127.0.0.1:${port},${kafka.bootstrap}`
+    const config = KafkaConfig.parse({ 'bootstrap.servers': brokers, 'message.timeout.ms': 300 })
+    for (let n = 0; n < 4; n++) {
+      const backend = kafkaBackend(config, newLog().log) // begins with any of them
+      await eventually(() => backend.deliver('topic', newCallback(), forever()), 1000)
+      await backend.close()
+    }
+    frozen.close()
+  })
+
+  it('are delivered after the broker has closed an idle connection', async () => {
+    await using service = await start()
+    await service.backend.deliver('topic', newCallback(), forever())
+    await service.kafka.down()
+    await service.kafka.up()
+    await service.backend.deliver('topic', newCallback(), forever())
+  })
+
+  it('that are under way when the broker dies fail by name or are delivered, and those after it are delivered', async () => {
+    await using service = await start()
+    await service.backend.deliver('topic', newCallback(), forever())
+    await service.kafka.setDelay(100)
+    const deliver = () => service.backend.deliver('topic', newCallback(), forever())
+    const underWay = Promise.allSettled(Array.from({ length: 50 }, deliver))
+    await service.kafka.down()
+    const failures = (await underWay).filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason)
+    assert.ok(failures.length > 0)
+    assert.deepEqual(new Set(failures.map(({ code }) => code)), new Set(['receiver.unreachable']))
+    await service.kafka.up()
+    await service.kafka.setDelay(0)
+    await eventually(deliver)
+    await Promise.all(Array.from({ length: 50 }, deliver))
   })
 
   it('fail, and bother nobody else, when Kafka is down from the start', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { type FauxqsServer, startFauxqs } from 'fauxqs'
 import { Agent } from 'undici'
@@ -213,7 +214,10 @@ describe('SQS callbacks', () => {
   it('use one connection for one after another', async () => {
     await using receiver = await startReceiver({ respond: acceptMessage })
     await using service = await startMoody()
-    for (let n = 0; n < 10; n++) await service.backend.deliver(receiver.url('/1/q'), newCallback(), forever())
+    for (let n = 0; n < 10; n++) {
+      await service.backend.deliver(receiver.url('/1/q'), newCallback(), forever())
+      await new Promise(setImmediate) // undici lets a connection rest for one turn of the event loop
+    }
     assert.equal(receiver.connections, 1)
   })
 
@@ -258,8 +262,7 @@ describe('SQS callbacks', () => {
 })
 
 /** Accepts a message as SQS does, which answers with the digest of its body. */
-async function acceptMessage({ body }: ReceivedRequest, response: ServerResponse): Promise<void> {
-  const { createHash } = await import('node:crypto')
+function acceptMessage({ body }: ReceivedRequest, response: ServerResponse): void {
   const digest = createHash('md5').update(JSON.parse(body).MessageBody).digest('hex')
   response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0' })
   response.end(JSON.stringify({ MessageId: '1', MD5OfMessageBody: digest }))

@@ -1,0 +1,56 @@
+/** Text that was found in a head. */
+export interface Text {
+  /** Without its byte order mark. Bytes outside of ASCII are Latin-1 unless it is UTF-16: no rule looks at them. */
+  content: string
+  encoding: 'single-byte' | 'utf-16' | 'utf-32'
+}
+
+/** Control characters that text has for libmagic: BEL, BS, HT, LF, VT, FF, CR, ESC. */
+const IN_TEXT = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1b])
+
+/** 1 for each byte that no text holds. Everything from 0x80 on is a letter in some legacy encoding. */
+const NEVER_IN_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
+  (byte < 0x20 && !IN_TEXT.has(byte)) || byte === 0x7f ? 1 : 0,
+)
+
+/**
+ * Reads a head as text, as libmagic's encoding.c does: without control characters that text does not have; UTF-16 and
+ * UTF-32 need their byte order mark; trailing NULs do not count. A character that the head cuts in two harms nothing,
+ * since what is no UTF-8 is still text in a legacy encoding.
+ *
+ * @returns undefined for binary
+ */
+export function readText(head: Buffer): Text | undefined {
+  if (head.length < 2) return undefined
+  if (startsWith(head, [0xff, 0xfe, 0, 0]) || startsWith(head, [0, 0, 0xfe, 0xff])) {
+    return wideText(head, 4, head[0] === 0xff)
+  }
+  if (startsWith(head, [0xff, 0xfe]) || startsWith(head, [0xfe, 0xff])) return wideText(head, 2, head[0] === 0xff)
+
+  const start = startsWith(head, [0xef, 0xbb, 0xbf]) ? 3 : 0
+  let end = head.length
+  while (end > 1 && head[end - 1] === 0) end--
+  for (let at = start; at < end; at++) {
+    if (NEVER_IN_TEXT[head[at] as number] === 1) return undefined
+  }
+  return { content: head.toString('latin1', start, end), encoding: 'single-byte' }
+}
+
+/** UTF-16 or UTF-32: 2 or 4 bytes a unit; what is left over at the end is ignored. */
+function wideText(head: Buffer, width: 2 | 4, littleEndian: boolean): Text | undefined {
+  const units: number[] = []
+  for (let at = width; at + width <= head.length; at += width) {
+    const unit = littleEndian ? head.readUIntLE(at, width) : head.readUIntBE(at, width)
+    if (unit < 0x80 && NEVER_IN_TEXT[unit] === 1) return undefined
+    units.push(unit > 0xffff ? 0xfffd : unit)
+  }
+  return { content: stringOf(units), encoding: width === 2 ? 'utf-16' : 'utf-32' }
+}
+
+function stringOf(units: number[]): string {
+  return Buffer.from(Uint16Array.from(units).buffer).toString('utf16le')
+}
+
+function startsWith(bytes: Uint8Array, start: readonly number[]): boolean {
+  return start.every((byte, at) => bytes[at] === byte)
+}
