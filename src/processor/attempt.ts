@@ -26,6 +26,8 @@ export type StoreOptions = Pick<PutOptions, 'mimeType' | 'confirm'>
 
 export interface Stored {
   path: string | undefined
+  /** Whether the temporary file itself became the stored one. */
+  moved: boolean
 }
 
 /** What was received is gathered up to this size before it is written. */
@@ -75,6 +77,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
     status: number,
   ): Promise<DownloadResult> {
     const { path: file, handle } = await tempFiles.create(job.id)
+    let moved = false
     try {
       const { size, sha256, crc32 } = await writeAll(handle, head, rest)
       const image = request.extractImageSize
@@ -82,6 +85,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
         : undefined
       const temp: TempFile = { path: file, handle, size, crc32 }
       const stored = await store(job, request, temp, { mimeType, confirm: lease.confirm }, signal)
+      moved = stored.moved
       return {
         success: true,
         error: '',
@@ -95,7 +99,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
       }
     } finally {
       await handle.close()
-      await rm(file, { force: true })
+      if (!moved) await rm(file, { force: true })
     }
   }
 }

@@ -12,9 +12,9 @@ export function storing(storage: Storage, buckets: CallerBuckets): AttemptDeps['
     if (bucket && region) {
       const metadata = metadataFromExtra(request.extra ?? '')
       await buckets.put({ bucket, region }, file, path, { ...options, metadata }, signal)
-      return { path: undefined } // the caller's: never deleted by us
+      return { path: undefined, moved: false } // the caller's: never deleted by us
     }
-    await storage.put(file, path, options, signal)
-    return { path }
+    const { moved } = await storage.put(file, path, options, signal)
+    return { path, moved }
   }
 }

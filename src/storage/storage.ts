@@ -19,6 +19,11 @@ export interface PutOptions {
   confirm(): void
 }
 
+export interface Put {
+  /** Whether the temporary file itself became the stored one, so that there is nothing left to remove. */
+  moved: boolean
+}
+
 /** Where files rest. Every implementation passes `test/conformance/storage.ts`. */
 export interface Storage {
   /** Names the deletions room of what is stored here: `filesystem`, `s3:<region>/<bucket>`. */
@@ -31,10 +36,13 @@ export interface Storage {
    * @throws {JobError} `storage.*`
    * @throws whatever `confirm` throws, and the signal's reason when it aborts
    */
-  put(file: TempFile, path: string, options: PutOptions, signal: AbortSignal): Promise<void>
+  put(file: TempFile, path: string, options: PutOptions, signal: AbortSignal): Promise<Put>
 
   /** Removes a file; one that is not there is fine. @throws {JobError} `storage.*` */
   delete(path: string, signal: AbortSignal): Promise<void>
+
+  /** Removes what interrupted `put`s left behind, if the storage keeps any of it. */
+  sweep?(): Promise<void>
 
   close(): Promise<void>
 }

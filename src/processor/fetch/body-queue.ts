@@ -1,5 +1,7 @@
 /** What the queue may do with the connection that fills it. */
 export interface Source {
+  /** Aborts the reader, too. */
+  readonly signal: AbortSignal
   pause(): void
   resume(): void
   /** Ends the exchange with this error: whoever reads gets it, and the connection is closed. */
@@ -46,6 +48,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
   let timer: NodeJS.Timeout | undefined
 
   function next(): Promise<Result> {
+    if (discarded === undefined && source.signal.aborted) return Promise.reject(source.signal.reason)
     const value = chunks.shift()
     if (value !== undefined) {
       queued -= value.length

@@ -1,52 +1,61 @@
-import { type buildConnector, Pool } from 'undici'
-import { type Lease, pools } from './pools.ts'
+import type { GuardedConnector } from '../../net/connector.ts'
+import { clients, type Destination, type Lease } from './clients.ts'
 import { type HttpProxy, throughTunnel, toProxy } from './proxy.ts'
 
-/** How to ask for a URL: the connections that lead there, and what to send over them. */
+/** How to ask for a URL: the connection that leads there, and what to send over it. */
 export interface Route {
   lease: Lease
-  /** The request's target (RFC 9112, section 3.2): a path, or to a proxy the whole URL. */
-  path: string
+  request: {
+    /** The request's target (RFC 9112, section 3.2): a path, or to a proxy the whole URL. */
+    path: string
+    /** The name in TLS, where it is not that of the request's host. */
+    servername?: string
+  }
   /** Headers for the proxy: name, value, name, value, … */
   headers: string[]
-  /** The name in TLS, where it is not that of the request's host. */
-  servername?: string
 }
 
 export interface Connections {
-  to(url: URL, proxy: HttpProxy | undefined): Route
+  /** @param fresh no connection that has served before */
+  to(url: URL, proxy: HttpProxy | undefined, fresh?: boolean): Route
   close(): Promise<void>
 }
 
-const mostIdleOrigins = 256
-const poolOptions = {
-  headersTimeout: 0, // timers are the exchange's
-  bodyTimeout: 0,
-  keepAliveMaxTimeout: 10_000, // servers may offer minutes; a processor talks to thousands of them
-}
+const mostIdle = 256
 
 /**
  * Directly, and by proxies: to https origins through a tunnel (CONNECT), so that TLS is with the origin; to http origins
  * by asking the proxy for the whole URL, as curl and Go do: many proxies allow tunnels to port 443 only.
  */
-export function connections(connector: buildConnector.connector, connectTimeoutMs: number): Connections {
-  const open = pools(mostIdleOrigins)
-  const use = (key: string, origin: string, connect: () => buildConnector.connector) =>
-    open.use(key, () => new Pool(origin, { ...poolOptions, connect: connect() }))
+export function connections(connector: GuardedConnector, connectTimeoutMs: number): Connections {
+  const open = clients(mostIdle)
 
-  const useProxy = (proxy: HttpProxy) => use(`proxy ${proxy.key}`, proxy.origin, () => toProxy(connector, proxy))
-  const useTunnel = (origin: string, proxy: HttpProxy) =>
-    use(`${proxy.key} ${origin}`, origin, () =>
-      throughTunnel(connector, proxy, () => useProxy(proxy), connectTimeoutMs),
-    )
+  const proxyItself = (proxy: HttpProxy): Destination => ({
+    key: `proxy ${proxy.key}`,
+    origin: proxy.origin,
+    connector: () => toProxy(connector, proxy),
+  })
+  const tunnel = (origin: string, proxy: HttpProxy): Destination => ({
+    key: `${origin} by ${proxy.key}`,
+    origin,
+    connector: () => throughTunnel(connector, proxy, () => open.take(proxyItself(proxy), true), connectTimeoutMs),
+  })
 
   return {
-    to({ origin, protocol, host, pathname, search }, proxy) {
+    to({ origin, protocol, host, pathname, search }, proxy, fresh) {
       const path = pathname + search
-      if (proxy === undefined) return { lease: use(origin, origin, () => connector), path, headers: [] }
-      if (protocol === 'https:') return { lease: useTunnel(origin, proxy), path, headers: [] }
-      const { headers, servername } = proxy
-      return { lease: useProxy(proxy), path: origin + path, headers: ['Host', host, ...headers], servername }
+      if (proxy === undefined) {
+        const lease = open.take({ key: origin, origin, connector: () => connector }, fresh)
+        return { lease, request: { path }, headers: [] }
+      }
+      if (protocol === 'https:') {
+        return { lease: open.take(tunnel(origin, proxy), fresh), request: { path }, headers: [] }
+      }
+      return {
+        lease: open.take(proxyItself(proxy), fresh),
+        request: { path: origin + path, servername: proxy.servername },
+        headers: ['Host', host, ...proxy.headers],
+      }
     },
     close: open.close,
   }

@@ -144,7 +144,7 @@ function textOf(error: unknown): string {
 
 function printable(text: string, length: number): string {
   return text
-    .replace(/[^\x20-\x7e]+/g, ' ')
+    .replace(/[^\x21-\x7e]+/g, ' ')
     .trim()
     .slice(0, length)
 }

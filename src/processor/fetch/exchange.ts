@@ -2,17 +2,18 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { JobError } from '../../jobs/errors.ts'
 import { type BodyQueue, bodyQueue, type ResponseBody } from './body-queue.ts'
+import type { Lease } from './clients.ts'
 import { type Circumstances, networkFailure } from './errors.ts'
-import type { Lease } from './pools.ts'
 
 // connecting ──▶ sent ──▶ head ──▶ body ──▶ ended
 //      │           │        │        │
 //      └───────────┴────────┴────────┴──▶ failed: abort, timeout, network; the connection is closed
 
 export interface ExchangeOptions {
-  /** Released when undici has nothing more to do with it; that may be after the promise has settled. */
+  /** Released or destroyed here. */
   lease: Lease
-  request: Dispatcher.DispatchOptions
+  /** `GET` this. */
+  request: Omit<Dispatcher.DispatchOptions, 'method'>
   /** Name and port of the origin. */
   host: string
   /** Status of the redirect that led here; 0 when none did. */
@@ -40,11 +41,9 @@ export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise
   const { lease, request, host, redirectStatus, headersTimeoutMs, stallTimeoutMs } = options
   return new Promise((resolve, reject) => {
     const circumstances: Circumstances = { host, status: 0, redirectStatus }
-    let connection: Dispatcher.DispatchController | undefined
+    let flow: Dispatcher.DispatchController | undefined
     let headersTimer: NodeJS.Timeout | undefined
     let body: BodyQueue | undefined
-    let mayResend = false
-    let resent = false
     let settled = false
 
     function settle(): boolean {
@@ -59,52 +58,38 @@ export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise
       if (!settle()) return
       if (body === undefined) reject(error)
       else body.fail(error)
-      connection?.abort(givenUp()) // where there is none yet, `onRequestStart` does it
+      lease.destroy()
     }
 
     const onAbort = () => fail(signal.reason)
-    const source = { fail, pause: () => connection?.pause(), resume: () => connection?.resume() }
+    const source = { signal, fail, pause: () => flow?.pause(), resume: () => flow?.resume() }
 
-    const handler: Dispatcher.DispatchHandler = {
-      onRequestStart(controller) {
-        connection = controller
-        if (settled) return controller.abort(givenUp())
-        mayResend = !resent && !lease.isNewConnection()
-        headersTimer = setTimeout(() => fail(slowHead(circumstances, headersTimeoutMs)), headersTimeoutMs)
-      },
-      onResponseStart(_, status, headers, reason = '') {
-        if (status < 200 || settled) return
-        clearTimeout(headersTimer)
-        circumstances.status = status
-        const length = contentLength(headers)
-        body = bodyQueue({ source, stallTimeoutMs, length, stalled: () => stalled(circumstances, stallTimeoutMs) })
-        resolve({ status, reason, headers, body: body.readable })
-      },
-      onResponseData: (_, chunk) => body?.push(chunk),
-      onResponseEnd() {
-        if (settle()) body?.end()
-        lease.release()
-      },
-      onResponseError(_, error) {
-        const failure = networkFailure(error, circumstances)
-        if (mayResend && !settled && failure.code === 'connect.reset') return resend()
-        fail(failure)
-        lease.release()
-      },
-    }
-
-    const send = () => lease.pool.dispatch(request, handler)
-    /** An idle connection may be closed just as we use it: that says nothing about the origin (RFC 9112, section 9.3.1). */
-    function resend(): void {
-      resent = true
-      mayResend = false
-      connection = undefined
-      clearTimeout(headersTimer)
-      queueMicrotask(send)
-    }
-
+    if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
-    send()
+    lease.client.dispatch(
+      { ...request, method: 'GET' },
+      {
+        onRequestStart(controller) {
+          flow = controller
+          headersTimer = setTimeout(() => fail(slowHead(circumstances, headersTimeoutMs)), headersTimeoutMs)
+        },
+        onResponseStart(_, status, headers, reason = '') {
+          if (status < 200 || settled) return
+          clearTimeout(headersTimer)
+          circumstances.status = status
+          const length = contentLength(headers)
+          body = bodyQueue({ source, stallTimeoutMs, length, stalled: () => stalled(circumstances, stallTimeoutMs) })
+          resolve({ status, reason, headers, body: body.readable })
+        },
+        onResponseData: (_, chunk) => body?.push(chunk),
+        onResponseEnd() {
+          if (!settle()) return
+          body?.end()
+          lease.release()
+        },
+        onResponseError: (_, error) => fail(networkFailure(error, circumstances)),
+      },
+    )
   })
 }
 
@@ -122,5 +107,3 @@ function slowHead({ host, redirectStatus }: Circumstances, ms: number): JobError
 function stalled({ host, status }: Circumstances, ms: number): JobError {
   return new JobError('timeout.stall', `no data from ${host} for ${ms} ms`, { retriable: true, responseCode: status })
 }
-
-const givenUp = () => new Error('given up')

@@ -4,7 +4,7 @@ import type { AddressGuard } from '../../net/address-guard.ts'
 import { guardedConnector, refusal } from '../../net/connector.ts'
 import type { Resolver } from '../../net/resolver.ts'
 import type { FetchConfig } from './config.ts'
-import { connections } from './connections.ts'
+import { connections, type Route } from './connections.ts'
 import { received } from './content.ts'
 import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
 import { exchange, type Response } from './exchange.ts'
@@ -44,25 +44,30 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
   const connectTimeoutMs = config.connect_timeout_ms
   const open = connections(guardedConnector({ guard, resolver, connectTimeoutMs, ca }), connectTimeoutMs)
 
-  async function ask({ url, head, proxy, redirectStatus }: Hop, signal: AbortSignal): Promise<Response> {
-    const circumstances = { host: url.host, status: 0, redirectStatus }
+  async function ask(hop: Hop, signal: AbortSignal): Promise<Response> {
+    const { url, proxy, redirectStatus } = hop
     const address = url.hostname.replace(/^\[|\]$/g, '')
     const refused = proxy !== undefined && isIP(address) > 0 ? refusal(guard, address, [address]) : undefined
-    if (refused !== undefined) throw networkFailure(refused, circumstances)
+    if (refused !== undefined) throw networkFailure(refused, { host: url.host, status: 0, redirectStatus })
 
-    const { lease, path, headers, ...tls } = open.to(url, proxy)
-    const request = {
-      path,
-      method: 'GET' as const,
-      headers: [...headers, ...[...head.headers.values()].flat()],
-      ...tls,
+    const route = open.to(url, proxy)
+    try {
+      return await send(route, hop, signal)
+    } catch (error) {
+      // A server may close an idle connection just as it is used: that is no answer (RFC 9112, section 9.3.1).
+      if (!(route.lease.isUsed() && error instanceof JobError && error.code === 'connect.reset')) throw error
+      return send(open.to(url, proxy, true), hop, signal)
     }
+  }
+
+  function send({ lease, request, headers }: Route, hop: Hop, signal: AbortSignal): Promise<Response> {
+    const all = [...headers, ...[...hop.head.headers.values()].flat()]
     return exchange(
       {
         lease,
-        request,
-        host: url.host,
-        redirectStatus,
+        request: { ...request, headers: all },
+        host: hop.url.host,
+        redirectStatus: hop.redirectStatus,
         headersTimeoutMs: config.headers_timeout_ms,
         stallTimeoutMs: config.stall_timeout_ms,
       },

@@ -1,8 +1,9 @@
 import { isIP, Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 import { JobError } from '../../jobs/errors.ts'
+import type { GuardedConnector } from '../../net/connector.ts'
+import type { Lease } from './clients.ts'
 import { proxyFailure, proxyRefusal } from './errors.ts'
-import type { Lease } from './pools.ts'
 
 /** The HTTP proxy of an aggregation. */
 export interface HttpProxy {
@@ -48,7 +49,7 @@ function percentDecoded(text: string): string {
 }
 
 /** Connects to the proxy; what goes wrong is the proxy's fault. */
-export function toProxy(connector: buildConnector.connector, { host }: HttpProxy): buildConnector.connector {
+export function toProxy(connector: GuardedConnector, { host }: HttpProxy): GuardedConnector {
   return (target, callback) =>
     connector(target, (error, socket) => (error ? callback(proxyFailure(error, host), null) : callback(null, socket)))
 }
@@ -56,41 +57,41 @@ export function toProxy(connector: buildConnector.connector, { host }: HttpProxy
 /**
  * Connects to an https origin through a tunnel (RFC 9110, section 9.3.6): the origin's certificate is checked as ever.
  *
- * @param usePool leases the pool of connections to the proxy itself
+ * @param takeConnection to the proxy itself; it becomes the tunnel
  * @param timeoutMs for the proxy's connection and its answer; TLS with the origin has its own
  */
 export function throughTunnel(
-  connector: buildConnector.connector,
+  connector: GuardedConnector,
   proxy: HttpProxy,
-  usePool: () => Lease,
+  takeConnection: () => Lease,
   timeoutMs: number,
-): buildConnector.connector {
+): GuardedConnector {
   return (target, callback) => {
-    openTunnel(usePool(), proxy, target, timeoutMs).then(
+    openTunnel(takeConnection(), proxy, target, timeoutMs).then(
       (httpSocket) => connector({ ...target, httpSocket }, callback),
       (error) => callback(proxyFailure(error, proxy.host), null),
     )
+    return undefined
   }
 }
 
 function openTunnel(
-  { pool, release }: Lease,
+  lease: Lease,
   { host, headers }: HttpProxy,
   { hostname, port, protocol }: buildConnector.Options,
   timeoutMs: number,
 ): Promise<Socket> {
   const path = `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
-  const slow = () =>
-    new JobError('proxy.failed', `proxy failed: no tunnel through ${host} within ${timeoutMs} ms`, { retriable: true })
   return new Promise((resolve, reject) => {
-    const deadline = new AbortController()
-    const timer = setTimeout(() => {
-      reject(slow())
-      deadline.abort()
-    }, timeoutMs)
-    pool.connect({ path, headers, signal: deadline.signal }, (error, data) => {
+    const giveUp = () => {
+      const text = `proxy failed: no tunnel through ${host} within ${timeoutMs} ms`
+      reject(new JobError('proxy.failed', text, { retriable: true }))
+      lease.destroy()
+    }
+    const timer = setTimeout(giveUp, timeoutMs)
+    lease.client.connect({ path, headers }, (error, data) => {
       clearTimeout(timer)
-      release()
+      lease.destroy() // its socket is not its own any more
       if (error) return reject(error)
       const { statusCode, socket } = data
       if (socket instanceof Socket && statusCode >= 200 && statusCode < 300) return resolve(socket)

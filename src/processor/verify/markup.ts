@@ -21,7 +21,7 @@ const HTML_TAGS = ['html', 'head', 'title', 'script', 'style', 'table'].map((nam
  * libmagic wants the tag at once.
  */
 export function markupType(text: string): string | undefined {
-  if (/^<\?xml\s/i.test(text)) return XML_ROOTS.get(readProlog(text).root) ?? 'text/xml'
+  if (/^<\?xml/i.test(text)) return XML_ROOTS.get(readProlog(text).root) ?? 'text/xml'
   const { doctype, root } = readProlog(text)
   if (doctype === 'svg' || root === 'svg') return SVG
   return doctype === 'html' || root === 'html' ? 'text/html' : undefined

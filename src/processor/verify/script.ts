@@ -1,6 +1,6 @@
 /** Interpreters whose scripts libmagic names; any other's are plain text. */
 const INTERPRETERS: [RegExp, string][] = [
-  [/^(ba|da|a|z|k|mk|c|tc|fi)?sh$/, 'text/x-shellscript'],
+  [/^(ba|a|z|k|c|tc|fi)?sh$/, 'text/x-shellscript'],
   [/^i?python[\d.]*$|^pypy\d?$/, 'text/x-script.python'],
   [/^perl[\d.]*$/, 'text/x-perl'],
   [/^ruby[\d.]*$/, 'text/x-ruby'],
@@ -13,15 +13,16 @@ const INTERPRETERS: [RegExp, string][] = [
   [/^nawk$/, 'text/x-nawk'],
 ]
 
+/** A command in one of the usual folders, and its first argument. */
+const SHEBANG = /^#![ \t]*(?:\/usr(?:\/local)?)?\/bin\/([\w.-]+)[ \t]*(?:-S[ \t]+)?(\S*)/
+
 /** The type of a script that names its interpreter, or of PHP. */
 export function scriptType(text: string): string | undefined {
   if (/^<\?php/i.test(text.slice(0, 5)) || /^<\?[\r\n]/.test(text.slice(0, 3))) return 'text/x-php'
-  const [, path = '', argument = ''] = /^#![ \t]*(\S+)[ \t]*(?:-S[ \t]+)?(\S*)/.exec(text.slice(0, 256)) ?? []
-  const command = nameOf(path) === 'env' ? nameOf(argument) : nameOf(path)
+  const [, path = '', argument = ''] = SHEBANG.exec(text.slice(0, 256)) ?? []
+  const command = path === 'env' ? argument : path
   return INTERPRETERS.find(([names]) => names.test(command))?.[1]
 }
-
-const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1)
 
 /** libmagic's regular expressions see that much. */
 const WINDOW = 8192

@@ -16,7 +16,10 @@ const BEGINNINGS: [RegExp, string][] = [
     /^(Relay-Version:|Delivered-To:|Return-Path:|Received:|From:|Date:|Forward to|Pipe to|N?#! rnews)/i,
     'message/rfc822',
   ],
+  [/^(MIME-Version|Content-Type):/, 'text/plain'], // part of a mail, whatever it holds
   [/^(Path:|Xref:|Article)/, 'message/news'],
+  [/^(diff |Index:|\*\*\* |Only in |Common subdirectories: )/, 'text/x-diff'],
+  [/^--- .{0,512}\n\+\+\+ /, 'text/x-diff'],
   [/^-----BEGIN PGP SIGNED MESSAGE-/, 'text/PGP'],
   [/^-----BEGIN PGP SIGNATURE-/, 'application/pgp-signature'],
   [/^-----BEGIN PGP MESSAGE-/, 'application/pgp-encrypted'],
