@@ -14,6 +14,9 @@ export interface ConnectorOptions {
   ca?: string | undefined
 }
 
+/** A connector for undici that returns the socket which is connecting: destroying it gives up. */
+export type GuardedConnector = (target: buildConnector.Options, callback: buildConnector.Callback) => Socket | undefined
+
 /** How long one of several addresses is tried before the next; Node gives the last one all the time that is left. */
 const attemptMs = 500
 
@@ -24,7 +27,7 @@ const attemptMs = 500
  *
  * Its errors are {JobError}s (`guard.private_address`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
  */
-export function guardedConnector(options: ConnectorOptions): buildConnector.connector {
+export function guardedConnector(options: ConnectorOptions): GuardedConnector {
   const { guard, connectTimeoutMs } = options
   const settings = {
     timeout: 0, // undici's own ticks once a second
@@ -38,7 +41,10 @@ export function guardedConnector(options: ConnectorOptions): buildConnector.conn
   return (target, callback) => {
     const { hostname, protocol, httpSocket } = target
     const refused = isIP(hostname) > 0 && !httpSocket ? refusal(guard, hostname, [hostname]) : undefined
-    if (refused !== undefined) return callback(refused, null)
+    if (refused !== undefined) {
+      callback(refused, null)
+      return undefined
+    }
 
     if (protocol === 'https:') secure ??= buildConnector({ ...settings, secureContext: trusting(options.ca) })
     const connect = protocol === 'https:' && secure !== undefined ? secure : plain
@@ -53,12 +59,14 @@ export function guardedConnector(options: ConnectorOptions): buildConnector.conn
       callback(misled, null)
     })
 
-    if (!(connecting instanceof Socket)) return
+    if (!(connecting instanceof Socket)) return undefined
     let resolving = isIP(hostname) === 0 && !httpSocket
     connecting.once('lookup', () => {
       resolving = false
     })
+    connecting.once('close', () => clearTimeout(timer))
     timer = setTimeout(() => connecting.destroy(tooSlow(hostname, resolving, connectTimeoutMs)), connectTimeoutMs)
+    return connecting
   }
 }
 

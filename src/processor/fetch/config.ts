@@ -23,10 +23,16 @@ const Header = z
   .transform(String)
   .refine((value) => !unsafeValue.test(value), 'must not hold CR, LF or NUL')
 
+const Headers = z.record(z.string(), Header).superRefine((headers, issues) => {
+  for (const name of Object.keys(headers)) {
+    if (!headerName.test(name)) issues.addIssue({ code: 'custom', path: [name], message: 'is not a header name' })
+  }
+})
+
 /** What the processor's section of the config says about downloads. */
 export const FetchConfig = z.object({
   /** Defaults for every request; a job's own headers win. */
-  request_headers: z.record(z.string().regex(headerName, 'is not a header name'), Header).default({}),
+  request_headers: Headers.default({}),
   /** Largest decoded body; 0 means no limit. */
   max_bytes: z.number().int().min(0).default(0),
   /** For the name, the connection and the TLS handshake together. */

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { errors } from 'undici'
 import { type ErrorCode, JobError } from '../../jobs/errors.ts'
 
 /** Where an exchange was when it failed. */
@@ -41,28 +42,21 @@ const connectionCodes: Record<string, [ErrorCode, string]> = {
   ETIMEDOUT: ['connect.timeout', 'no connection to {host}: the system gave up waiting'],
 }
 
-/** What undici's parser says about a response; it has no code for some of it. */
-const malformedCodes = /^(HPE_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_RES_CONTENT_LENGTH_MISMATCH$)/
-const cutOff = new Set(['HPE_INVALID_EOF_STATE', 'HPE_CLOSED_CONNECTION'])
+/** Responses that contradict themselves, beside what undici's parser cannot read: its errors have no codes. */
+const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
 
 /** The one place that says what a failure of the network, of TLS or of the protocol means. */
 export function networkFailure(cause: unknown, { host, status, redirectStatus }: Circumstances): JobError {
   if (cause instanceof JobError) return cause.responseCode === 0 ? withStatus(cause, status || redirectStatus) : cause
   const code = codeOf(cause)
-  const options = { cause, responseCode: status || redirectStatus }
-  const malformed = (malformedCodes.test(code) || isParserError(cause)) && !cutOff.has(code)
+  const options = { cause, responseCode: status || redirectStatus, retriable: true }
 
-  if (status > 0 && !(malformed && code !== 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
-    return new JobError('body.truncated', `unexpected EOF: ${host} ended the response early`, {
-      ...options,
-      retriable: true,
-    })
+  if (status > 0 && !isUnreadable(cause)) {
+    return new JobError('body.truncated', `unexpected EOF: ${host} ended the response early`, options)
   }
-  if (malformed || cutOff.has(code)) {
-    return new JobError('response.malformed', `${host} answered with something that is not HTTP: ${textOf(cause)}`, {
-      ...options,
-      retriable: true,
-    })
+  if (malformedCodes.has(code) || isParserError(cause)) {
+    const text = `${host} answered with something that is not HTTP: ${textOf(cause)}`
+    return new JobError('response.malformed', text, options)
   }
   const tls = certificateCodes[code] ?? (tlsPrefixes.test(code) ? 'tls.failed' : undefined)
   if (tls !== undefined) {
@@ -132,8 +126,13 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-function isParserError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'HTTPParserError'
+function isParserError(error: unknown): error is errors.HTTPParserError {
+  return error instanceof errors.HTTPParserError
+}
+
+/** Bytes that the parser stumbled over; there are none where a body just ended. */
+function isUnreadable(error: unknown): boolean {
+  return isParserError(error) && error.data !== ''
 }
 
 /** OpenSSL keeps the words that matter in `reason`; its messages name source files. */

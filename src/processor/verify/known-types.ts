@@ -40,13 +40,30 @@ const LIBMAGIC_NAMES: Record<string, string> = {
   'video/vnd.avi': 'video/x-msvideo',
 }
 
+/** Brands of `ftyp` that file-type takes for plain MP4. */
+const BRANDS: Record<string, string> = {
+  KDDI: 'video/3gpp2',
+  MSNV: 'audio/mp4',
+  NDAS: 'audio/mp4',
+  dvr1: 'video/vnd.dvb.file',
+  dvt1: 'video/vnd.dvb.file',
+  'jp2 ': 'image/jp2',
+  'jpm ': 'image/jpm',
+  'jpx ': 'image/jpx',
+  mj2s: 'video/mj2',
+  mjp2: 'video/mj2',
+  'mqt ': 'video/quicktime',
+}
+
 /** What file-type decides by two or three bytes: here the rest of the header has to fit, as libmagic wants it. */
 const LOOK_CLOSER: Record<string, (head: Buffer) => string | undefined> = {
+  'application/ogg': (head) => (head.toString('latin1', 28, 35) === 'fishead' ? 'video/ogg' : 'application/ogg'),
   'application/x-apple-diskimage': () => undefined, // a zlib stream begins like that
   'application/x-arj': (head) => (head.length > 34 && head.readUInt16LE(2) <= 2600 ? 'application/x-arj' : undefined),
   'application/x-cfb': compoundFileType,
   'application/x-elf': elfType,
   'application/x-msdownload': executableType,
+  'application/xml': () => undefined, // so do the rules for text
   'application/zip': () => undefined, // zip.ts has spoken
   'audio/aiff': () => undefined, // any IFF; signatures.ts has spoken
   'audio/aac': (head) => ((frameSync(head) & 0xfff6) === 0xfff0 ? 'audio/x-hx-aac-adts' : undefined),
@@ -55,8 +72,9 @@ const LOOK_CLOSER: Record<string, (head: Buffer) => string | undefined> = {
   'font/ttf': (head) => (isSfnt(head) ? 'font/sfnt' : undefined),
   'image/bmp': (head) => (isBitmap(head) ? 'image/bmp' : undefined),
   'image/gif': (head) => (head[3] === 0x38 ? 'image/gif' : undefined),
-  'image/x-icon': (head) => (isIcon(head) ? 'image/vnd.microsoft.icon' : undefined),
+  'image/x-icon': iconType,
   'model/stl': () => undefined, // any text that begins with "solid "
+  'video/mp4': (head) => BRANDS[head.toString('latin1', 8, 12)] ?? 'video/mp4',
   'video/mp2t': (head) => (isTransportStream(head) ? 'video/MP2T' : undefined),
   'video/quicktime': (head) => (isQuickTime(head) ? 'video/quicktime' : undefined),
 }
@@ -93,7 +111,7 @@ const frameSync = (head: Buffer) => (head.length < 2 ? 0 : head.readUInt16BE(0))
 
 /** ID3, or a frame header of layer I to III with a bit rate that exists. */
 function mpegAudioType(head: Buffer): string | undefined {
-  if (head.toString('latin1', 0, 3) === 'ID3') return 'audio/mpeg'
+  if (head.toString('latin1', 0, 3) === 'ID3') return (head[3] as number) < 16 ? 'audio/mpeg' : undefined
   const sync = frameSync(head) & 0xfffe
   const bitRate = (head[2] as number) >> 4
   if (sync === 0xfffa) return bitRate > 0 && bitRate < 15 ? 'audio/mpeg' : undefined
@@ -115,10 +133,11 @@ function isBitmap(head: Buffer): boolean {
 }
 
 /** Icons and cursors: the first image lies behind the directory of all. */
-function isIcon(head: Buffer): boolean {
-  if (head.length < 22) return false
+function iconType(head: Buffer): string | undefined {
+  if (head.length < 22) return undefined
   const count = head.readUInt16LE(4)
-  return count > 0 && head[9] === 0 && head.readUInt32LE(18) >= 6 + 16 * count
+  if (count === 0 || head[9] !== 0 || head.readUInt32LE(18) < 6 + 16 * count) return undefined
+  return head[2] === 2 ? 'image/x-win-bitmap' : 'image/vnd.microsoft.icon'
 }
 
 /** Packets of 188 bytes, or of 192 with a time stamp in front; three in a row, as far as there are three. */

@@ -48,7 +48,7 @@ export async function detectMime(head: Uint8Array, complete: boolean): Promise<s
   if (json) return json
   const text = readText(first)
   const binary = signatureType(first) ?? zipType(first) ?? (await fileType(first))
-  if (text) return binary && EVEN_IN_TEXT.has(binary) ? binary : textType(first, text)
+  if (text && !(binary && (text.padded || EVEN_IN_TEXT.has(binary)))) return textType(first, text)
   return binary ?? guessType(first) ?? UNKNOWN
 }
 

@@ -4,15 +4,17 @@ type Signature = [offset: number, bytes: string, type: string]
 /** Formats that libmagic knows and file-type does not, or names by looking closer. */
 const SIGNATURES: Signature[] = [
   [0, '\x1f\x8b', 'application/gzip'],
+  [0, '!<arch>\ndebian', 'application/vnd.debian.binary-package'],
+  [0, '!<arch>\n', 'application/x-archive'],
+  [0, 'wOFF', 'font/woff'],
+  [0, 'wOF2', 'font/woff2'],
+  [0, '\x30\x26\xb2\x75', 'video/x-ms-asf'],
+  [0, 'QFI\xfb', 'application/x-qemu-disk'],
   [0, '\x76\x2f\x31\x01', 'image/x-exr'],
   [0, 'SIMPLE  =', 'image/fits'],
   [0, 'SDPX', 'image/x-dpx'],
   [0, 'XPDS', 'image/x-dpx'],
   [0, '\xb1\x68\xde\x3a', 'image/x-dcx'],
-  [0, 'MM\0\x2a', 'image/tiff'],
-  [0, 'II\x2a\0', 'image/tiff'],
-  [0, 'MM\0\x2b', 'image/tiff'],
-  [0, 'II\x2b\0', 'image/tiff'],
   [0, 'qoif', 'image/x-qoi'],
   [0, '\xd7\xcd\xc6\x9a', 'image/wmf'],
   [0, '\x01\0\x09\0', 'image/wmf'],
@@ -72,9 +74,9 @@ const PNM: Record<string, string> = {
 /** The type of binary content by signatures of our own. */
 export function signatureType(head: Buffer): string | undefined {
   const start = head.toString('latin1', 0, 32)
-  if (start.startsWith('RIFF')) return RIFF[start.slice(8, 12)] ?? 'application/x-riff'
-  if (start.startsWith('FORM')) return IFF[start.slice(8, 12)] ?? UNKNOWN
-  if (start.startsWith('AT&TFORM')) return DJVU.includes(start.slice(12, 16)) ? 'image/vnd.djvu' : UNKNOWN
+  if (start.startsWith('RIFF')) return RIFF[start.slice(8, 12)]
+  if (start.startsWith('FORM')) return IFF[start.slice(8, 12)]
+  if (start.startsWith('AT&TFORM')) return DJVU.includes(start.slice(12, 16)) ? 'image/vnd.djvu' : undefined
   if (/^P[456]\s/.test(start)) return PNM[start.slice(0, 2)]
   if (/^P7\s/.test(start) && head.subarray(0, 256).includes('WIDTH')) return 'image/x-portable-arbitrarymap'
   if (/^[\s\S]{2}\r\n/.test(start) && isPythonMagic(head)) return 'application/x-bytecode.python'
@@ -94,6 +96,7 @@ function isPythonMagic(head: Buffer): boolean {
  * Formats without a signature, told by fields that must fit together; asked last of all.
  */
 export function guessType(head: Buffer): string | undefined {
+  if (/^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4))) return 'image/tiff'
   if (isZlib(head)) return 'application/zlib'
   if (isTarga(head)) return 'image/x-tga'
   if (isPcx(head)) return 'image/x-pcx'

@@ -3,6 +3,8 @@ export interface Text {
   /** Without its byte order mark. Bytes outside of ASCII are Latin-1 unless it is UTF-16: no rule looks at them. */
   content: string
   encoding: 'single-byte' | 'utf-16' | 'utf-32'
+  /** Whether NULs follow the text to the end of the head, which no text file has but many a binary header. */
+  padded: boolean
 }
 
 /** Control characters that text has for libmagic: BEL, BS, HT, LF, VT, FF, CR, ESC. */
@@ -33,7 +35,7 @@ export function readText(head: Buffer): Text | undefined {
   for (let at = start; at < end; at++) {
     if (NEVER_IN_TEXT[head[at] as number] === 1) return undefined
   }
-  return { content: head.toString('latin1', start, end), encoding: 'single-byte' }
+  return { content: head.toString('latin1', start, end), encoding: 'single-byte', padded: end < head.length }
 }
 
 /** UTF-16 or UTF-32: 2 or 4 bytes a unit; what is left over at the end is ignored. */
@@ -44,7 +46,7 @@ function wideText(head: Buffer, width: 2 | 4, littleEndian: boolean): Text | und
     if (unit < 0x80 && NEVER_IN_TEXT[unit] === 1) return undefined
     units.push(unit > 0xffff ? 0xfffd : unit)
   }
-  return { content: stringOf(units), encoding: width === 2 ? 'utf-16' : 'utf-32' }
+  return { content: stringOf(units), encoding: width === 2 ? 'utf-16' : 'utf-32', padded: false }
 }
 
 function stringOf(units: number[]): string {

@@ -9,7 +9,7 @@ const OTHER_STARTS = ['PK\x05\x06', `PK\x07\x08${LOCAL_HEADER}`, `PK00${LOCAL_HE
 const NAME_LENGTH = 26
 const NAME = 30
 
-const OOXML_FIRST = /^(\[Content_Types\]\.xml|_rels\/\.rels|docProps|customXml)/
+const OOXML_FIRST = /^(\[Content_Types\]\.xml|_rels\/\.rels|docProps|customXml|word\/|ppt\/|xl\/|visio\/)/
 const OOXML_FOLDERS: [string, string][] = [
   ['word/', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
   ['ppt/', 'application/vnd.openxmlformats-officedocument.presentationml.presentation'],
@@ -37,7 +37,7 @@ export function zipType(head: Buffer): string | undefined {
   const first = names[0] ?? ''
   if (first === 'mimetype') {
     const named = NAMED_TYPE.exec(head.toString('latin1', NAME + first.length, NAME + 128))
-    if (named) return named[0]
+    if (named) return named[0].replace(/\.base$/, '.database')
   }
   if (OOXML_FIRST.test(first)) {
     // some writers put other parts first; the folder tells all the same

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import zlib from 'node:zlib'
+import type { PutOptions, Storage, TempFile } from '../../src/storage/storage.ts'
+
+export interface StorageHarness {
+  storage: Storage
+  /** Where temporary files are made. */
+  tempDir: string
+  /** What is stored at a path, or undefined. */
+  read(path: string): Promise<Buffer | undefined>
+  /** Every path that has something. */
+  list(): Promise<string[]>
+}
+
+const never = new AbortController().signal
+const options: PutOptions = { mimeType: 'text/plain', confirm: () => {} }
+
+export async function tempFile(dir: string, content: Buffer): Promise<TempFile & AsyncDisposable> {
+  const file = path.join(await mkdtemp(path.join(dir, 'put-')), 'file.tmp')
+  await writeFile(file, content)
+  const handle = await open(file, 'r+')
+  return {
+    path: file,
+    handle,
+    size: content.length,
+    crc32: zlib.crc32(content),
+    async [Symbol.asyncDispose]() {
+      await handle.close()
+      await rm(path.dirname(file), { recursive: true, force: true })
+    },
+  }
+}
+
+/** What every storage does. */
+export function storageConformance(harness: () => StorageHarness): void {
+  async function put(content: Buffer, where: string, more: Partial<PutOptions> = {}, signal = never) {
+    await using file = await tempFile(harness().tempDir, content)
+    return await harness().storage.put(file, where, { ...options, ...more }, signal)
+  }
+
+  it('stores a file whole, under its path', async () => {
+    const content = randomBytes(10_240)
+    await put(content, 'abc/abcdefghijklmn')
+    assert.deepEqual(await harness().read('abc/abcdefghijklmn'), content)
+  })
+
+  it('stores an empty file', async () => {
+    await put(Buffer.alloc(0), 'emp/empty')
+    assert.deepEqual(await harness().read('emp/empty'), Buffer.alloc(0))
+  })
+
+  it('stores a large file', async () => {
+    const content = randomBytes(9 * 1024 * 1024 + 17)
+    await put(content, 'big/large')
+    assert.ok((await harness().read('big/large'))?.equals(content))
+  })
+
+  it('replaces what is there', async () => {
+    await put(Buffer.from('first'), 'rep/replaced')
+    await put(Buffer.from('second'), 'rep/replaced')
+    assert.equal(String(await harness().read('rep/replaced')), 'second')
+  })
+
+  it('takes folders and names of any kind', async () => {
+    for (const where of ['some/folder/abc/abc1', 'with space/ü%20?#&+/xyz/xyz1']) {
+      await put(Buffer.from(where), where)
+      assert.equal(String(await harness().read(where)), where)
+    }
+  })
+
+  it('stores many at once', async () => {
+    const contents = Array.from({ length: 50 }, () => randomBytes(1000))
+    await Promise.all(contents.map((content, i) => put(content, `m${i % 3}/many${i}`)))
+    for (const [i, content] of contents.entries()) {
+      assert.deepEqual(await harness().read(`m${i % 3}/many${i}`), content)
+    }
+  })
+
+  it('leaves nothing when the claim turns out to be lost', async () => {
+    const lost = new Error('lost')
+    const confirm = () => {
+      throw lost
+    }
+    await assert.rejects(put(Buffer.from('x'), 'los/lost', { confirm }), (error) => error === lost)
+    assert.equal(await harness().read('los/lost'), undefined)
+  })
+
+  it('rejects with the reason of an abort, and leaves nothing', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    controller.abort(reason)
+    await assert.rejects(put(Buffer.from('x'), 'abo/aborted', {}, controller.signal), (error) => error === reason)
+    assert.equal(await harness().read('abo/aborted'), undefined)
+  })
+
+  it('deletes a file, and finds it fine when there is none', async () => {
+    await put(Buffer.from('x'), 'del/deleted')
+    await harness().storage.delete('del/deleted', never)
+    assert.equal(await harness().read('del/deleted'), undefined)
+    await harness().storage.delete('del/deleted', never)
+    await harness().storage.delete('nev/never-was', never)
+  })
+
+  it('says what it moved, so that the rest is removed', async () => {
+    await using file = await tempFile(harness().tempDir, Buffer.from('x'))
+    const { moved } = await harness().storage.put(file, 'mov/moved', options, never)
+    const left = await readFile(file.path).then(
+      () => true,
+      () => false,
+    )
+    assert.equal(left, !moved)
+  })
+
+  it('keeps nothing but what was stored', async () => {
+    const paths = await harness().list()
+    assert.ok(paths.length > 50)
+    assert.deepEqual(
+      paths.filter((where) => /tmp|lost|aborted|deleted/.test(where)),
+      [],
+    )
+  })
+}

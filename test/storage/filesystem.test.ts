@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { filesystemStorage } from '../../src/storage/filesystem.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import { storageConformance, tempFile } from '../conformance/storage.ts'
+
+const never = new AbortController().signal
+const options = { mimeType: 'text/plain', confirm: () => {} }
+
+async function filesUnder(root: string): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => path.relative(root, path.join(parentPath, name)))
+}
+
+for (const [what, tempParent] of [
+  ['on one filesystem', os.tmpdir()],
+  ['across filesystems', '/dev/shm'],
+] as const) {
+  describe(`the filesystem storage, ${what}`, () => {
+    let root: string
+    let tempDir: string
+    let storage: Storage
+
+    before(async () => {
+      root = await mkdtemp(path.join(os.tmpdir(), 'storage-root-'))
+      tempDir = await mkdtemp(path.join(tempParent, 'storage-temp-'))
+      assert.equal(statSync(root).dev === statSync(tempDir).dev, tempParent === os.tmpdir())
+      storage = filesystemStorage({ rootdir: root })
+    })
+    after(async () => {
+      await storage.close()
+      await rm(root, { recursive: true })
+      await rm(tempDir, { recursive: true })
+    })
+
+    storageConformance(() => ({
+      storage,
+      tempDir,
+      read: (where) => readFile(path.join(root, where)).catch(() => undefined),
+      list: () => filesUnder(root),
+    }))
+  })
+}
+
+describe('the filesystem storage', () => {
+  let root: string
+  let storage: Storage
+  beforeEach(async () => {
+    root = await mkdtemp(path.join(os.tmpdir(), 'storage-'))
+    storage = filesystemStorage({ rootdir: path.join(root, 'files') })
+  })
+  afterEach(async () => rm(root, { recursive: true }))
+
+  it('removes the folder of the id when its last file is deleted, and no other', async () => {
+    for (const where of ['sub/abc/abc1', 'sub/abc/abc2']) {
+      await using file = await tempFile(root, Buffer.from('x'))
+      await storage.put(file, where, options, never)
+    }
+    await storage.delete('sub/abc/abc1', never)
+    assert.deepEqual(await readdir(path.join(root, 'files/sub/abc')), ['abc2'])
+    await storage.delete('sub/abc/abc2', never)
+    assert.deepEqual(await readdir(path.join(root, 'files/sub')), [])
+  })
+
+  it('stores while deletions remove the folder again and again', async () => {
+    for (let i = 0; i < 30; i++) {
+      await using file = await tempFile(root, Buffer.from('x'))
+      const removing = Array.from({ length: 10 }, () => storage.delete('abc/none', never))
+      await storage.put(file, `abc/file${i}`, options, never)
+      await Promise.all(removing)
+      assert.equal(String(await readFile(path.join(root, `files/abc/file${i}`))), 'x')
+      await storage.delete(`abc/file${i}`, never)
+    }
+  })
+
+  it('names what the disk refuses, and lets it be tried again', async () => {
+    await mkdir(path.join(root, 'files/abc/taken'), { recursive: true }) // a folder where the file should be
+    await using file = await tempFile(root, Buffer.from('x'))
+    await assert.rejects(storage.put(file, 'abc/taken', options, never), {
+      code: 'storage.failed',
+      retriable: true,
+      message: /the file could not be stored: E/,
+    })
+  })
+
+  it('takes a path that leaves the root for a bug', async () => {
+    await using file = await tempFile(root, Buffer.from('x'))
+    for (const where of ['../out', 'a/../../out', '/etc/passwd\0', 'a\\b', '']) {
+      await assert.rejects(storage.put(file, where, options, never), /not a path under the root/, where)
+      await assert.rejects(storage.delete(where, never), /not a path under the root/, where)
+    }
+  })
+
+  it('sweeps copies that nobody writes any more, and leaves the young', async () => {
+    const copies = path.join(root, 'files/.tmp')
+    await mkdir(copies, { recursive: true })
+    await writeFile(path.join(copies, 'old.tmp'), '')
+    await writeFile(path.join(copies, 'young.tmp'), '')
+    const yesterday = new Date(Date.now() - 86_400_000)
+    await utimes(path.join(copies, 'old.tmp'), yesterday, yesterday)
+    await storage.sweep?.()
+    assert.deepEqual(await readdir(copies), ['young.tmp'])
+  })
+})

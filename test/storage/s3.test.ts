@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { callerBuckets } from '../../src/storage/caller-buckets.ts'
+import { s3Storage } from '../../src/storage/s3.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import { storageConformance, tempFile } from '../conformance/storage.ts'
+import { startAws } from '../support/aws.ts'
+import { type S3Server, s3Error, startS3Server } from '../support/s3-server.ts'
+
+const never = new AbortController().signal
+const options = { mimeType: 'image/png', confirm: () => {} }
+
+describe('the S3 storage', () => {
+  let aws: Awaited<ReturnType<typeof startAws>>
+  let client: S3Client
+  let tempDir: string
+
+  before(async () => {
+    aws = await startAws()
+    client = new S3Client({ endpoint: aws.endpoint, region: aws.region, forcePathStyle: true })
+    await client.send(new CreateBucketCommand({ Bucket: 'files' }))
+    await client.send(new CreateBucketCommand({ Bucket: 'theirs' }))
+    tempDir = await mkdtemp(path.join(os.tmpdir(), 's3-'))
+  })
+  after(async () => {
+    client.destroy()
+    await aws[Symbol.asyncDispose]()
+    await rm(tempDir, { recursive: true })
+  })
+
+  const config = () => ({
+    bucket: 'files',
+    region: aws.region,
+    endpoint: aws.endpoint,
+    force_path_style: true,
+    checksum: 'crc32' as const,
+  })
+  const head = (bucket: string, key: string) => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+
+  for (const [what, multipartBytes] of [
+    ['in one piece', 64 * 1024 * 1024],
+    ['in parts', 1024 * 1024],
+  ] as const) {
+    describe(what, () => {
+      let storage: Storage
+      before(() => {
+        storage = s3Storage({ ...config(), multipartBytes })
+      })
+      after(() => storage.close())
+
+      storageConformance(() => ({
+        storage,
+        tempDir,
+        async read(key) {
+          const object = await client.send(new GetObjectCommand({ Bucket: 'files', Key: key })).catch(() => undefined)
+          return object?.Body && Buffer.from(await object.Body.transformToByteArray())
+        },
+        async list() {
+          const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'files' }))
+          return Contents.map(({ Key }) => Key ?? '')
+        },
+      }))
+
+      it('gives the object its type and metadata', async () => {
+        await using file = await tempFile(tempDir, Buffer.alloc(2 * 1024 * 1024))
+        await storage.put(file, 'typ/typed', { ...options, metadata: { shop: '7' } }, never)
+        const { ContentType, Metadata } = await head('files', 'typ/typed')
+        assert.deepEqual([ContentType, Metadata], ['image/png', { shop: '7' }])
+      })
+    })
+  }
+
+  it('is named after its region and bucket, so that deletions find it', () => {
+    assert.equal(s3Storage(config()).name, `s3:${aws.region}/files`)
+  })
+
+  it("stores in a caller's own bucket", async () => {
+    const buckets = callerBuckets({ type: 's3', ...config() })
+    await using file = await tempFile(tempDir, Buffer.from('theirs'))
+    const where = { bucket: 'theirs', region: aws.region }
+    await buckets.put(where, file, 'abc/abc1', { ...options, metadata: { a: 'b' } }, never)
+    assert.deepEqual((await head('theirs', 'abc/abc1')).Metadata, { a: 'b' })
+    await buckets.close()
+  })
+
+  it('says that a bucket does not exist, for good', async () => {
+    const storage = s3Storage({ ...config(), bucket: 'absent-bucket' })
+    await using file = await tempFile(tempDir, Buffer.from('x'))
+    await assert.rejects(storage.put(file, 'a/b', options, never), {
+      code: 'storage.not_found',
+      retriable: false,
+      message: /absent-bucket.*NoSuchBucket/,
+    })
+    await storage.close()
+  })
+})
+
+describe('the S3 storage in trouble', () => {
+  let server: S3Server
+  let storage: Storage
+  let tempDir: string
+
+  beforeEach(async () => {
+    process.env.AWS_ACCESS_KEY_ID ??= 'test'
+    process.env.AWS_SECRET_ACCESS_KEY ??= 'test'
+    server = await startS3Server()
+    tempDir = await mkdtemp(path.join(os.tmpdir(), 's3-'))
+    const { endpoint } = server
+    storage = s3Storage({ bucket: 'bucket', region: 'eu-west-1', endpoint, force_path_style: true, checksum: 'crc32' })
+  })
+  afterEach(async () => {
+    await storage.close()
+    await server[Symbol.asyncDispose]()
+    await rm(tempDir, { recursive: true })
+  })
+
+  async function put(more: Partial<Parameters<Storage['put']>[2]> = {}, signal = never, crc32?: number) {
+    await using file = await tempFile(tempDir, Buffer.from('content'))
+    if (crc32 !== undefined) file.crc32 = crc32
+    await storage.put(file, 'abc/abc1', { ...options, ...more }, signal)
+  }
+
+  it('sends the body plain, with its length and checksum', async () => {
+    await put()
+    const [request] = server.requests
+    assert.equal(String(request?.body), 'content')
+    assert.equal(request?.headers['content-length'], '7')
+    assert.ok(request?.headers['x-amz-checksum-crc32'])
+    assert.equal(request?.headers['content-encoding'], undefined)
+  })
+
+  it('sends no checksum to look-alikes that know none', async () => {
+    const { endpoint } = server
+    const plain = s3Storage({ bucket: 'bucket', region: 'r', endpoint, force_path_style: true, checksum: 'none' })
+    await using file = await tempFile(tempDir, Buffer.from('content'))
+    await plain.put(file, 'abc/abc1', options, never)
+    assert.deepEqual(
+      Object.keys(server.requests[0]?.headers ?? {}).filter((name) => name.includes('checksum')),
+      [],
+    )
+    await plain.close()
+  })
+
+  it('tries again by itself when S3 wants it slower, with the whole body', async () => {
+    server.interfere = (_request, response) => server.requests.length < 3 && s3Error(response, 503, 'SlowDown')
+    await put()
+    assert.equal(server.requests.length, 3)
+    assert.equal(String(server.objects.get('/bucket/abc/abc1')), 'content')
+  })
+
+  it('gives up for now when S3 stays busy', async () => {
+    server.interfere = (_request, response) => s3Error(response, 503, 'SlowDown')
+    await assert.rejects(put(), { code: 'storage.failed', retriable: true, message: /503 SlowDown/ })
+  })
+
+  const final: [number, string, string][] = [
+    [403, 'AccessDenied', 'storage.denied'],
+    [404, 'NoSuchBucket', 'storage.not_found'],
+    [301, 'PermanentRedirect', 'storage.not_found'],
+    [400, 'AuthorizationHeaderMalformed', 'storage.not_found'],
+    [400, 'InvalidRequest', 'storage.denied'],
+  ]
+  for (const [status, name, code] of final) {
+    it(`takes ${status} ${name} for final`, async () => {
+      server.interfere = (_request, response) => s3Error(response, status, name)
+      await assert.rejects(put(), { code, retriable: false, message: /bucket in eu-west-1/ })
+      assert.equal(server.requests.length, 1)
+    })
+  }
+
+  it('lets a connection that is cut, and a server that is away, be tried again', async () => {
+    server.interfere = (_request, response) => {
+      response.destroy()
+      return true
+    }
+    await assert.rejects(put(), { code: 'storage.failed', retriable: true })
+    await server[Symbol.asyncDispose]()
+    await assert.rejects(put(), { code: 'storage.failed', retriable: true, message: /could not be reached/ })
+  })
+
+  it('notices that what arrived is not what was sent', async () => {
+    await assert.rejects(put({}, never, 12345), { code: 'storage.failed', retriable: true, message: /BadDigest/ })
+    assert.equal(server.objects.size, 0)
+  })
+
+  it('stops at once when it is told to, with the reason', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    server.interfere = () => {
+      controller.abort(reason)
+      return true // and never answers
+    }
+    await assert.rejects(put({}, controller.signal), (error) => error === reason)
+  })
+
+  it('deletes, and says when it cannot', async () => {
+    await put()
+    await storage.delete('abc/abc1', never)
+    assert.equal(server.objects.size, 0)
+    server.interfere = (_request, response) => s3Error(response, 403, 'AccessDenied')
+    await assert.rejects(storage.delete('abc/abc1', never), { code: 'storage.denied' })
+  })
+})
