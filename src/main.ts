@@ -209,7 +209,7 @@ async function embedded(file: string | undefined, data: string, env: NodeJS.Proc
   if (config.redis.url !== fallbacks.redis.url) return { config, stopRedis: undefined }
   const { startPrivateRedis } = await import('./private-redis.ts')
   const redis = await startPrivateRedis(data, log)
-  config.redis.url = `unix://${encodeURI(redis.socket)}`
+  config.redis.url = `unix://${redis.socket.split('/').map(encodeURIComponent).join('/')}`
   return { config, stopRedis: () => redis.stop() }
 }
 

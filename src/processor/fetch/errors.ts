@@ -126,13 +126,13 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-function isParserError(error: unknown): error is errors.HTTPParserError {
+function isParserError(error: unknown): error is Error {
   return error instanceof errors.HTTPParserError
 }
 
 /** Bytes that the parser stumbled over; there are none where a body just ended. */
 function isUnreadable(error: unknown): boolean {
-  return isParserError(error) && error.data !== ''
+  return isParserError(error) && 'data' in error && error.data !== ''
 }
 
 /** OpenSSL keeps the words that matter in `reason`; its messages name source files. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { FetchConfig } from '../../../src/processor/fetch/config.ts'
 import { response, startRawOrigin } from '../../support/origin.ts'
-import { failure, header, startFetcher, text } from './harness.ts'
+import { failure, header, startFetcher, text, until } from './harness.ts'
 
 describe('the fetcher', () => {
   it('brings status, headers, the final URL and the body', async () => {
@@ -379,10 +379,7 @@ describe('the fetcher', () => {
     await using origin = await startRawOrigin(() => undefined)
     const fetcher = await startFetcher()
     const waiting = fetcher.fetch(origin.url)
-    await new Promise<void>((resolve) => {
-      const look = () => (origin.heads.length > 0 ? resolve() : setImmediate(look))
-      look()
-    })
+    await until(() => origin.heads.length > 0)
     await Promise.all([assert.rejects(waiting, { code: 'connect.failed' }), fetcher[Symbol.asyncDispose]()])
   })
 
@@ -391,7 +388,7 @@ describe('the fetcher', () => {
     const names = Array.from({ length: 300 }, (_, i) => `n${i}.test`)
     await using fetcher = await startFetcher({}, { names })
     for (const name of names) await fetcher.read(`http://${name}:${origin.port}/`)
-    assert.ok(origin.sockets.size <= 256, `${origin.sockets.size} connections are open`)
+    await until(() => origin.sockets.size <= 256)
     assert.equal(await fetcher.read(`http://n299.test:${origin.port}/`), 'hello')
     assert.equal(await fetcher.read(`http://n0.test:${origin.port}/`), 'hello')
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { JobError } from '../../../src/jobs/errors.ts'
 import { addressGuard } from '../../../src/net/address-guard.ts'
 import { resolver } from '../../../src/net/resolver.ts'
@@ -78,4 +79,13 @@ export function failure({ code, text, retriable, responseCode }: Expected): (err
 export function header(head: string | undefined, name: string): string | undefined {
   const line = head?.split('\r\n').find((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))
   return line?.slice(name.length + 1).trim()
+}
+
+/** Resolves once it holds; fails when it does not within five seconds. */
+export async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, `not within 5 s: ${holds}`)
+    await delay(5)
+  }
 }
