@@ -8,6 +8,8 @@ export interface Lease {
   readonly signal: AbortSignal
   /** Throws `LeaseLost` when the job may be somebody else's: to be asked right before anything that cannot be undone. */
   confirm(): void
+  /** The job needs its place in the group no more: the next one of the group may start. The lease stays. */
+  leave(): void
 }
 
 /** The job may be somebody else's by now: stop, and touch nothing. */
@@ -74,11 +76,12 @@ export function leasesOf(room: Room, log: Log) {
 
   return {
     /** @param claimedAt when the claim was asked for, by `performance.now()` */
-    hold(claim: Claim, claimedAt: number): Lease {
+    hold(claim: Claim, claimedAt: number, leave = () => {}): Lease {
       const controller = new AbortController()
       const lease: Held = {
         claim,
         controller,
+        leave,
         signal: controller.signal,
         heldUntil: claimedAt + room.leaseMs - marginMs,
         confirm() {

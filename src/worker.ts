@@ -1,8 +1,10 @@
+import { setMaxListeners } from 'node:events'
 import { alarm } from './alarm.ts'
+import { pause } from './deadline.ts'
 import { nextPlace, type Outcome } from './jobs/places.ts'
 import { HandBack, type Lease, LeaseLost, type Leases, leasesOf } from './leases.ts'
 import type { Log } from './log.ts'
-import type { Room } from './queue/room.ts'
+import type { Claim, Room } from './queue/room.ts'
 
 export interface WorkerOptions {
   /** Rooms of one kind of work; they share `concurrency`. */
@@ -26,12 +28,14 @@ interface Counter {
   leases: Leases
   /** When this room is to be asked again, by `performance.now()`. */
   askAt: number
+  /** Claims that the next call tells Redis to count no more. */
+  leaving: Claim[]
 }
 
 /** Nobody sleeps longer: what a missed message announced, and expired leases, are found by then. */
 const MAX_IDLE_MS = 5000
 const GATE_MS = 1000
-/** After the grace, what was aborted gets this long to let go and be handed back. */
+/** After the grace, what was aborted gets this long to let go and be handed back; then as long to give Redis up. */
 const LET_GO_MS = 2000
 
 /**
@@ -43,7 +47,13 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   const running = new Set<Promise<void>>()
   const bell = alarm()
   const abandon = new AbortController() // ends what still talks to Redis when even the grace is over
-  const counters: Counter[] = options.rooms.map((room) => ({ room, leases: leasesOf(room, log), askAt: 0 }))
+  setMaxListeners(0, abandon.signal) // every settle listens
+  const counters: Counter[] = options.rooms.map((room) => ({
+    room,
+    leases: leasesOf(room, log),
+    askAt: 0,
+    leaving: [],
+  }))
   for (const counter of counters) {
     counter.room.onBell(() => {
       counter.askAt = 0
@@ -58,34 +68,43 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
       await bell.sleep(GATE_MS)
       continue
     }
-    for (const counter of counters) {
-      if (running.size < concurrency && counter.askAt <= performance.now() && !stop.aborted) await claimFrom(counter)
+    for (const counter of [...counters]) {
+      const wanted = running.size < concurrency || counter.leaving.length > 0
+      if (wanted && counter.askAt <= performance.now() && !stop.aborted) await claimFrom(counter)
     }
     const next = Math.min(...counters.map(({ askAt }) => askAt)) - performance.now()
     await bell.sleep(running.size < concurrency ? Math.max(0, next) : MAX_IDLE_MS)
   }
   stop.removeEventListener('abort', onStop)
 
-  const grace = setTimeout(() => {
-    for (const { leases } of counters) leases.handBack()
-  }, graceMs)
-  const end = setTimeout(() => abandon.abort(new HandBack('this process stops')), graceMs + LET_GO_MS)
-  await Promise.all(running)
-  clearTimeout(grace)
-  clearTimeout(end)
+  const done = new AbortController()
+  void Promise.all(running).then(() => done.abort())
+  await pause(graceMs, done.signal)
+  for (const { leases } of counters) leases.handBack()
+  await pause(LET_GO_MS, done.signal)
+  abandon.abort(new HandBack('this process stops'))
+  await pause(LET_GO_MS, done.signal)
+  if (running.size > 0) log.error({ jobs: running.size }, 'jobs do not stop: their leases will run out')
   for (const { leases } of counters) leases.close()
 
   async function claimFrom(counter: Counter): Promise<void> {
     const { room, leases } = counter
     const wanted = concurrency - running.size
+    const leaving = counter.leaving.splice(0)
     counter.askAt = performance.now() + MAX_IDLE_MS // a bell that rings from here on brings it forward
     const askedAt = performance.now()
     try {
-      const { claims, idleMs } = await room.claim(wanted, stop)
+      const { claims, idleMs } = await room.claim(wanted, stop, leaving)
       if (claims.length === wanted) counter.askAt = 0
       else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
+      if (claims.length > 0) counters.push(...counters.splice(counters.indexOf(counter), 1)) // the others come first now
       for (const claim of claims) {
-        const lease = leases.hold(claim, askedAt)
+        const leave = () => {
+          counter.leaving.push(claim)
+          counter.askAt = 0
+          bell.ring()
+        }
+        const lease = leases.hold(claim, askedAt, leave)
         const task = runOne(room, leases, lease).finally(() => {
           running.delete(task)
           bell.ring()
@@ -113,13 +132,11 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   async function runOne(room: Room, leases: Leases, lease: Lease): Promise<void> {
     const { claim } = lease
     try {
-      const outcome = await outcomeOf(lease)
+      const outcome = await outcomeOf(lease).finally(() => leases.drop(lease)) // from here on only the token counts
       await room.settle(claim, nextPlace(claim.job, outcome), abandon.signal)
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) return
       log.error({ room: room.name, job_id: claim.job.id, err: error }, 'a job was dropped by a bug')
-    } finally {
-      leases.drop(lease)
     }
   }
 }

@@ -8,7 +8,10 @@ export interface GuardedAgentOptions extends ConnectorOptions {
   bodyTimeoutMs?: number
 }
 
-/** An undici dispatcher that connects only where the guard lets it. Whoever makes it closes it. */
+/**
+ * An undici dispatcher that connects only where the guard lets it; its failures to connect are those of
+ * `guardedConnector`. Whoever makes it closes it.
+ */
 export function guardedAgent({ headersTimeoutMs, bodyTimeoutMs, ...connector }: GuardedAgentOptions): Agent {
   return new Agent({
     connect: guardedConnector(connector),

@@ -14,8 +14,11 @@ export interface ConnectorOptions {
   ca?: string | undefined
 }
 
-/** A connector for undici that returns the socket which is connecting: destroying it gives up. */
-export type GuardedConnector = (target: buildConnector.Options, callback: buildConnector.Callback) => Socket | undefined
+/** A connector for undici that returns what is connecting: destroying it gives up, and then nobody is called back. */
+export type GuardedConnector = (
+  target: buildConnector.Options,
+  callback: buildConnector.Callback,
+) => { destroy(): void } | undefined
 
 /** How long one of several addresses is tried before the next; Node gives the last one all the time that is left. */
 const attemptMs = 500

@@ -27,11 +27,19 @@ export function changeDetector(path: string): () => boolean {
     const now = performance.now()
     if (now - checkedAt < checkMs) return false
     checkedAt = now
-    const stat = statSync(path, { throwIfNoEntry: false })
-    const version = stat ? `${stat.ino} ${stat.size} ${stat.mtimeMs}` : ''
+    const version = versionOf(path)
     if (version === seen) return false
     seen = version
     return true
+  }
+}
+
+function versionOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path)
+    return `${ino} ${size} ${mtimeMs}`
+  } catch {
+    return ''
   }
 }
 

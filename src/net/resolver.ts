@@ -71,8 +71,8 @@ export function resolver(options: ResolverOptions = {}): Resolver {
   }
 
   async function askSystem(host: string, deadline: number, unknown: JobError): Promise<Answer> {
-    const lookup = system(async () => (performance.now() < deadline ? systemLookup(host) : []))
-    const addresses = await within(deadline - performance.now(), lookup, () => unknown).catch(() => [])
+    const lookup = system(async () => (performance.now() < deadline ? systemLookup(host) : [])).catch(() => [])
+    const addresses = await within(deadline - performance.now(), lookup, [])
     if (addresses.length === 0) throw unknown
     return { addresses: [...addresses], ttlMs: systemTtlMs }
   }
@@ -134,8 +134,8 @@ function ipv4First(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
 function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptions, timeoutMs: number) {
   const changed = changeDetector(resolvConf)
   const make = () => {
-    // c-ares doubles its patience for the second try, so both together take `timeoutMs`
-    const made = new dns.promises.Resolver({ timeout: Math.max(1, Math.round(timeoutMs / 3)), tries: 2 })
+    // for each try, at least: c-ares grows more patient with each, so ours is the clock that ends a lookup
+    const made = new dns.promises.Resolver({ timeout: Math.ceil(timeoutMs / 3), tries: 3 })
     if (servers !== undefined) made.setServers(servers)
     return made
   }
@@ -166,10 +166,8 @@ async function queryDns(channel: dns.promises.Resolver, host: string, timeoutMs:
   }
   const families = [ask(4), ask(6)]
   const both = Promise.all(families)
-  const first = Promise.race(families).then(() =>
-    found.length > 0 ? within(secondFamilyMs, both, () => undefined).catch(() => {}) : both,
-  )
-  await within(timeoutMs, first, () => undefined).catch(() => {}) // what was found by then counts
+  const enough = Promise.race(families).then(() => (found.length > 0 ? within(secondFamilyMs, both, undefined) : both))
+  await within(timeoutMs, enough, undefined)
   if (found.length === 0) throw dnsFailure(host, errors, timeoutMs)
   return {
     addresses: ipv4First(found.flatMap(({ addresses }) => addresses)),
@@ -203,10 +201,11 @@ async function getaddrinfo(host: string): Promise<ResolvedAddress[]> {
   return ipv4First(found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 })))
 }
 
-async function within<T>(ms: number, work: Promise<T>, expired: () => unknown): Promise<T> {
+/** The result of `work`, or `late` when that takes longer than `ms`. */
+async function within<T, Late>(ms: number, work: Promise<T>, late: Late): Promise<T | Late> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(expired()), Math.max(0, ms))
+  const timeout = new Promise<Late>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, ms), late)
   })
   try {
     return await Promise.race([work, timeout])

@@ -79,10 +79,8 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
     const { path: file, handle } = await tempFiles.create(job.id)
     let moved = false
     try {
-      const { size, sha256, crc32 } = await writeAll(handle, head, rest)
-      const image = request.extractImageSize
-        ? await imageSize({ file, handle, head, size, mimeType }, signal)
-        : undefined
+      const { size, sha256, crc32 } = await writeAll(handle, head, rest, lease.leave)
+      const image = request.extractImageSize ? await imageSize({ handle, head, size, mimeType }, signal) : undefined
       const temp: TempFile = { path: file, handle, size, crc32 }
       const stored = await store(job, request, temp, { mimeType, confirm: lease.confirm }, signal)
       moved = stored.moved
@@ -118,7 +116,8 @@ async function readHead(response: FetchResponse) {
   return { head: Buffer.concat(chunks), rest, complete: false }
 }
 
-async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Uint8Array>) {
+/** @param received called when the origin has sent all: what is left is between us and our disk */
+async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Uint8Array>, received: () => void) {
   const hash = createHash('sha256').update(head)
   let crc32 = zlib.crc32(head)
   let size = head.length
@@ -137,6 +136,7 @@ async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Ui
       waitingBytes = 0
     }
   }
+  received()
   if (waitingBytes > 0) await writeFully(handle, waiting)
   return { size, sha256: hash.digest('hex'), crc32 }
 }

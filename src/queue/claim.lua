@@ -1,6 +1,8 @@
 -- Claims up to `count` jobs that can run, one group after the other. A call that is repeated is answered as it was.
+-- On the way, claims of the worker that need their group's place no more leave it: they keep their lease.
 -- KEYS[1]  room
--- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs)
+-- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs),
+--          then of the claims that leave: id, token, id, token …
 -- Returns  { now, ms until something may be due, { id, token, group, gift, request, { state … } } … }
 local room = KEYS[1]
 local worker, call, count, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -25,6 +27,14 @@ if last and string.match(last, "^%S+") == call then
     if claim_of(room, id) == token then ids[#ids + 1] = id end
   end
   return answer(0)
+end
+
+for i = 6, #ARGV, 2 do
+  local holder, _, group = claim_of(room, ARGV[i])
+  if holder == ARGV[i + 1] then
+    redis.call("SADD", room .. ":left:" .. group, ARGV[i])
+    stand(room, group)
+  end
 end
 
 -- The limit that the workers bring changed: what was full may not be, and the other way round.

@@ -9,6 +9,7 @@
 --   :holds           hash    groups that may not start anything before: ms since the epoch
 --   :pending:<group> zset    job ids: when they may start, ms since the epoch
 --   :claimed:<group> set     job ids that run
+--   :left:<group>    set     those of them that count against the group's limit no more
 --   :leases          zset    job ids that run: when their lease ends, ms since the epoch
 --   :claims          hash    job ids that run: "<token> <score in pending> <group>"
 --   :call:<worker>   string  "<number> <id> <id> …": the worker's last claim call, to answer it again
@@ -45,8 +46,9 @@ local function limit_of(room, group, settings)
   return tonumber(redis.call("HGET", room, "limit") or "1")
 end
 
+-- What counts against the group's limit.
 local function running(room, group)
-  return redis.call("SCARD", room .. ":claimed:" .. group)
+  return redis.call("SCARD", room .. ":claimed:" .. group) - redis.call("SCARD", room .. ":left:" .. group)
 end
 
 -- Whether the group may start another job as far as its limit and the operator are concerned.
@@ -63,7 +65,7 @@ local function stand(room, group)
   if not head[1] or not has_room(room, group) then
     redis.call("ZREM", line, group)
     redis.call("ZREM", due, group)
-    if not head[1] and running(room, group) == 0 then
+    if not head[1] and redis.call("EXISTS", room .. ":claimed:" .. group) == 0 then
       redis.call("HDEL", room .. ":groups", group)
       redis.call("HDEL", room .. ":holds", group)
     end
@@ -107,6 +109,7 @@ local function release(room, id, group)
   redis.call("HDEL", room .. ":claims", id)
   redis.call("ZREM", room .. ":leases", id)
   redis.call("SREM", room .. ":claimed:" .. group, id)
+  redis.call("SREM", room .. ":left:" .. group, id)
 end
 
 -- Writes the flat fields from ARGV[first] on into the job's state.

@@ -83,6 +83,7 @@ function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client 
   const common: RedisOptions = {
     connectTimeout: 5000,
     maxLoadingRetryTime: 500,
+    autoResubscribe: false, // who subscribes does it anew, and then makes up for what it missed
     retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 7), 1000) + Math.random() * 100,
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
     socketTimeout: SILENCE_MS[patience],

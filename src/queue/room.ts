@@ -25,8 +25,12 @@ export interface Claims {
 export interface Room {
   readonly name: string
   readonly leaseMs: number
-  /** Claims up to `count` jobs. Waits while Redis is away; rejects only for a bug, or when `signal` aborts. */
-  claim(count: number, signal: AbortSignal): Promise<Claims>
+  /**
+   * Claims up to `count` jobs. Waits while Redis is away; rejects only for a bug, or when `signal` aborts.
+   *
+   * @param leaving claims that count against their group's limit no more from now on
+   */
+  claim(count: number, signal: AbortSignal, leaving?: Claim[]): Promise<Claims>
   /** Extends the leases of all `claims`; resolves to the ids of those that somebody else may have by now. */
   extend(claims: Iterable<Claim>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
@@ -57,9 +61,9 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
     name,
     leaseMs,
 
-    async claim(count, signal) {
+    async claim(count, signal, leaving = []) {
       const call = (calls++).toString(36)
-      const args = [worker, call, count, leaseMs, groupLimit]
+      const args = [worker, call, count, leaseMs, groupLimit, ...pairsOf(leaving)]
       const [, idleMs, ...rows] = await persistently(() => redis.claimJobs(key, ...args), signal, log)
       const claims = rows.map(([id, token, group, gift, request, state]) => {
         return { job: unpackJob(id, request, state), token, group, gift }
@@ -68,7 +72,7 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
     },
 
     async extend(claims) {
-      const pairs = [...claims].flatMap(({ job, token }) => [job.id, token])
+      const pairs = pairsOf([...claims])
       return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, ...pairs)
     },
 
@@ -81,17 +85,22 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     onBell(listener) {
       const channel = `${key}:bell`
+      // What was published while nobody listened is made up for: ring as soon as the subscription stands.
+      const listen = () => {
+        subscriber.subscribe(channel).then(listener, (error: unknown) => {
+          log.warn({ error: String(error), channel }, 'cannot listen for new jobs: falling back to looking for them')
+        })
+      }
       subscriber.on('message', (from: string) => {
         if (from === channel) listener()
       })
-      // What was published while the subscription was away is made up for: ring when it is back.
-      subscriber.on('ready', listener)
-      subscriber.subscribe(channel).catch((error: unknown) => {
-        log.warn({ error: String(error), channel }, 'cannot listen for new jobs: falling back to looking for them')
-      })
+      subscriber.on('ready', listen)
+      if (subscriber.status === 'ready') listen()
     },
   }
 }
+
+const pairsOf = (claims: Claim[]) => claims.flatMap(({ job, token }) => [job.id, token])
 
 /** The second key of settle.lua, and the arguments that its kind of move takes. */
 function settlement(room: string, keys: Keys, place: Move['place']): [target: string, ...(string | number)[]] {

@@ -13,6 +13,7 @@ export interface RoomState {
   claims: Map<string, { token: string; score: number; group: string }>
   pending: Map<string, Map<string, number>>
   claimed: Map<string, Set<string>>
+  left: Map<string, Set<string>>
   calls: Map<string, string>
 }
 
@@ -82,6 +83,7 @@ const newRoom = (): RoomState => ({
   claims: new Map(),
   pending: new Map(),
   claimed: new Map(),
+  left: new Map(),
   calls: new Map(),
 })
 
@@ -114,13 +116,13 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   }
 
   // a group may be called anything, so what is in front of it is looked for first
-  const [, ofGroup, part, group = ''] = /^(.+?):(pending|claimed|call):(.*)$/s.exec(name) ?? []
+  const [, ofGroup, part, group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
   const [, ofRoom, list] = /^(.+?):(line|due|groups|overrides|holds|leases|claims)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
   const room = rooms.get(roomName) ?? newRoom()
   rooms.set(roomName, room)
   if (part === 'pending') room.pending.set(group, numbers(value))
-  else if (part === 'claimed') room.claimed.set(group, new Set(value))
+  else if (part === 'claimed' || part === 'left') room[part].set(group, new Set(value))
   else if (part === 'call') {
     assert.ok(ttlMs > 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
@@ -139,6 +141,10 @@ function parseClaim(text: string) {
   assert.ok(token !== undefined && score !== undefined && group !== undefined, `a claim reads ${JSON.stringify(text)}`)
   return { token, score: Number(score), group }
 }
+
+/** How many jobs count against the limit of a group. */
+export const runningIn = ({ claimed, left }: RoomState, group: string): number =>
+  (claimed.get(group)?.size ?? 0) - (left.get(group)?.size ?? 0)
 
 /** The limit of a group, and whether it may start anything, worked out anew. */
 function rules(room: RoomState, group: string) {
@@ -186,6 +192,9 @@ function checkClaims(name: string, room: RoomState): void {
   assert.deepEqual([...room.claims.keys()].sort(), ids, `${name}: claims are what is claimed`)
   assert.deepEqual([...room.leases.keys()].sort(), ids, `${name}: leases are what is claimed`)
   for (const [id, group] of claimed) assert.equal(room.claims.get(id)?.group, group, `${name}: group of claim ${id}`)
+  for (const [group, ids] of room.left) {
+    for (const id of ids) assert.ok(room.claimed.get(group)?.has(id), `${name}: ${id} left, but is not claimed`)
+  }
 }
 
 function checkGroups(name: string, room: RoomState, now: number, before: RoomState | undefined): void {
@@ -197,8 +206,8 @@ function checkGroups(name: string, room: RoomState, now: number, before: RoomSta
   for (const group of live) {
     const where = `${name}: group ${JSON.stringify(group)}`
     const { limit, paused } = rules(room, group)
-    const running = room.claimed.get(group)?.size ?? 0
-    const ranBefore = before ? (before.claimed.get(group)?.size ?? 0) : 0
+    const running = runningIn(room, group)
+    const ranBefore = before ? runningIn(before, group) : 0
     assert.ok(running <= Math.max(limit, ranBefore), `${where} runs ${running} of ${limit}`)
 
     const head = Math.min(...(room.pending.get(group)?.values() ?? []))
@@ -221,7 +230,8 @@ local back = tonumber(ARGV[2])
 for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
   local name = string.sub(key, #ARGV[1] + 1)
   local pending = string.find(name, ':pending:', 1, true)
-  if string.find(name, ':claimed:', 1, true) or string.match(name, '^request:') or string.match(name, '^state:') then
+  local untimed = string.find(name, ':claimed:', 1, true) or string.find(name, ':left:', 1, true)
+  if untimed or string.match(name, '^request:') or string.match(name, '^state:') then
     -- nothing in there is a time that the queue reads
   elseif pending or string.match(name, '^rest:') or string.match(name, ':due$') or string.match(name, ':leases$') then
     local flat = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')

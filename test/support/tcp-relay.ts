@@ -42,8 +42,8 @@ export async function startRelay(port: number): Promise<TcpRelay> {
     },
     release() {
       for (const { near, far } of connections) {
-        near.pipe(far)
-        far.pipe(near)
+        if (near.isPaused()) near.pipe(far)
+        if (far.isPaused()) far.pipe(near)
       }
     },
     async [Symbol.asyncDispose]() {

@@ -39,6 +39,7 @@ const options = {
   headersTimeout: 0, // undici's timers tick once a second: the exchange has its own
   bodyTimeout: 0,
   keepAliveMaxTimeout: 10_000, // servers may offer minutes; a processor talks to thousands of them
+  maxHeaderSize: 64 * 1024, // Node's 16 KiB are too few for the cookies and policies of some sites
 }
 
 /**
@@ -51,7 +52,7 @@ const options = {
 export function clients(mostIdle: number): Clients {
   const open = new Set<Entry>()
   const idle = new Set<Entry>() // the oldest first
-  const idleByKey = new Map<string, Set<Entry>>()
+  const idleByKey = new Map<string, Entry[]>()
 
   function add({ key, origin, connector }: Destination): Entry {
     const connect = connector()
@@ -83,27 +84,25 @@ export function clients(mostIdle: number): Clients {
 
   function leaveIdle(entry: Entry): void {
     if (!idle.delete(entry)) return
-    const others = idleByKey.get(entry.key)
-    others?.delete(entry)
-    if (others?.size === 0) idleByKey.delete(entry.key)
+    const others = idleByKey.get(entry.key)?.filter((other) => other !== entry) ?? []
+    if (others.length > 0) idleByKey.set(entry.key, others)
+    else idleByKey.delete(entry.key)
   }
 
   function rest(entry: Entry): void {
     if (!open.has(entry)) return
     entry.used = true
     idle.add(entry)
-    const others = idleByKey.get(entry.key)
-    if (others === undefined) idleByKey.set(entry.key, new Set([entry]))
-    else others.add(entry)
+    idleByKey.set(entry.key, [...(idleByKey.get(entry.key) ?? []), entry])
     const [oldest] = idle
     if (idle.size > mostIdle && oldest !== undefined) remove(oldest)
   }
 
   return {
     take(destination, fresh = false) {
-      const [resting] = fresh ? [] : (idleByKey.get(destination.key) ?? [])
-      if (resting !== undefined) leaveIdle(resting)
-      const entry = resting ?? add(destination)
+      const latest = fresh ? undefined : idleByKey.get(destination.key)?.at(-1)
+      if (latest !== undefined) leaveIdle(latest)
+      const entry = latest ?? add(destination)
       return {
         client: entry.client,
         isUsed: () => entry.used,

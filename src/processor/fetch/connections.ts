@@ -8,7 +8,7 @@ export interface Route {
   request: {
     /** The request's target (RFC 9112, section 3.2): a path, or to a proxy the whole URL. */
     path: string
-    /** The name in TLS, where it is not that of the request's host. */
+    /** undici would connect anew for every `Host` that differs from the last; `toProxy` knows the name that counts. */
     servername?: string
   }
   /** Headers for the proxy: name, value, name, value, … */
@@ -53,7 +53,7 @@ export function connections(connector: GuardedConnector, connectTimeoutMs: numbe
       }
       return {
         lease: open.take(proxyItself(proxy), fresh),
-        request: { path: origin + path, servername: proxy.servername },
+        request: { path: origin + path, servername: proxy.host },
         headers: ['Host', host, ...proxy.headers],
       }
     },

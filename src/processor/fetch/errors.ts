@@ -65,14 +65,11 @@ export function networkFailure(cause: unknown, { host, status, redirectStatus }:
   if (code === 'UND_ERR_INVALID_ARG') {
     return new JobError('request.invalid', `the request cannot be sent: ${textOf(cause)}`, { cause, retriable: false })
   }
-  const [known, text] = connectionCodes[code] ?? [
-    'connect.failed',
-    `no connection to {host}: ${code || 'unknown error'}`,
-  ]
+  const [known, text] = connectionCodes[code] ?? ['connect.failed', `no connection to {host}: ${code || 'no code'}`]
   return new JobError(
     known,
     text.replace('{host}', () => host),
-    { ...options, retriable: true },
+    options,
   )
 }
 
@@ -138,7 +135,8 @@ function isUnreadable(error: unknown): boolean {
 /** OpenSSL keeps the words that matter in `reason`; its messages name source files. */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error'
-  return printable('reason' in error && typeof error.reason === 'string' ? error.reason : error.message, 300)
+  const ofOpenSsl = 'library' in error && 'reason' in error && typeof error.reason === 'string'
+  return printable(ofOpenSsl ? String(error.reason) : error.message, 300)
 }
 
 function printable(text: string, length: number): string {

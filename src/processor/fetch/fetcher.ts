@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { JobError } from '../../jobs/errors.ts'
 import type { AddressGuard } from '../../net/address-guard.ts'
 import { guardedConnector, refusal } from '../../net/connector.ts'
+import { withoutConnectionHeaders } from '../../net/request-headers.ts'
 import type { Resolver } from '../../net/resolver.ts'
 import type { FetchConfig } from './config.ts'
 import { connections, type Route } from './connections.ts'
@@ -42,6 +43,7 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308])
  */
 export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetcher {
   const connectTimeoutMs = config.connect_timeout_ms
+  const defaultHeaders = withoutConnectionHeaders(config.request_headers)
   const open = connections(guardedConnector({ guard, resolver, connectTimeoutMs, ca }), connectTimeoutMs)
 
   async function ask(hop: Hop, signal: AbortSignal): Promise<Response> {
@@ -79,7 +81,7 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
     async fetch(request, signal) {
       signal.throwIfAborted()
       const { url, authorization } = withoutUserinfo(parseUrl(request.url))
-      const head = requestHead(config.request_headers, request.headers, authorization)
+      const head = requestHead(defaultHeaders, request.headers, authorization)
       const proxy = request.proxy ? parseProxy(request.proxy) : undefined
       let hop: Hop = { url, head, proxy, redirectStatus: 0 }
       for (let redirects = 0; ; redirects++) {
@@ -117,12 +119,14 @@ function isHttp({ protocol }: URL): boolean {
   return protocol === 'http:' || protocol === 'https:'
 }
 
-/** So that credentials get into no text, and no relative redirect brings them back. */
+/** Credentials are to get into no text, and no relative redirect is to bring them back. */
 function withoutUserinfo(url: URL): { url: URL; authorization: string | undefined } {
   const authorization = basicAuthorization(url)
-  url.username = ''
-  url.password = ''
-  url.hash = ''
+  if (authorization !== undefined) {
+    url.username = ''
+    url.password = ''
+  }
+  if (url.hash !== '') url.hash = ''
   return { url, authorization }
 }
 

@@ -17,6 +17,7 @@ const credentials = new Set(['authorization', 'cookie', 'cookie2'])
  * Joins a job's headers to the configured ones. Of names that differ only by case the last wins, and the job's win over
  * the configured.
  *
+ * @param defaults without those that belong to the connection
  * @param authorization of the URL's credentials, for a request that brings none
  */
 export function requestHead(
@@ -25,7 +26,7 @@ export function requestHead(
   authorization: string | undefined,
 ): RequestHead {
   const headers = new Map<string, readonly [string, string]>()
-  for (const source of [withoutConnectionHeaders(defaults), withoutConnectionHeaders(own)]) {
+  for (const source of [defaults, withoutConnectionHeaders(own)]) {
     for (const [name, value] of Object.entries(source)) headers.set(name.toLowerCase(), [name, asBytes(value)])
   }
   // A range is not to be encoded: a part of something encoded cannot be decoded. Go does not ask for it either.

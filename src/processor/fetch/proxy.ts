@@ -13,8 +13,6 @@ export interface HttpProxy {
   host: string
   /** `proxy-authorization`, when its address has credentials. */
   headers: string[]
-  /** For TLS to the proxy itself; "" for an address. */
-  servername: string
 }
 
 /** @throws {JobError} `proxy.invalid` */
@@ -29,7 +27,6 @@ export function parseProxy(address: string): HttpProxy {
     origin: url.origin,
     host: url.host,
     headers: authorization === undefined ? [] : ['proxy-authorization', authorization],
-    servername: isIP(url.hostname.replace(/^\[|\]$/g, '')) > 0 ? '' : url.hostname,
   }
 }
 
@@ -48,10 +45,13 @@ function percentDecoded(text: string): string {
   }
 }
 
-/** Connects to the proxy; what goes wrong is the proxy's fault. */
+/** Connects to the proxy; what goes wrong is the proxy's fault. TLS is with the proxy, whatever host a request is for. */
 export function toProxy(connector: GuardedConnector, { host }: HttpProxy): GuardedConnector {
   return (target, callback) =>
-    connector(target, (error, socket) => (error ? callback(proxyFailure(error, host), null) : callback(null, socket)))
+    connector({ ...target, servername: '' }, (error, socket) => {
+      if (error !== null) callback(proxyFailure(error, host), null)
+      else callback(null, socket)
+    })
 }
 
 /**
@@ -67,11 +67,15 @@ export function throughTunnel(
   timeoutMs: number,
 ): GuardedConnector {
   return (target, callback) => {
-    openTunnel(takeConnection(), proxy, target, timeoutMs).then(
-      (httpSocket) => connector({ ...target, httpSocket }, callback),
+    const lease = takeConnection()
+    let connecting: ReturnType<GuardedConnector> = lease
+    openTunnel(lease, proxy, target, timeoutMs).then(
+      (httpSocket) => {
+        connecting = connector({ ...target, httpSocket }, callback)
+      },
       (error) => callback(proxyFailure(error, proxy.host), null),
     )
-    return undefined
+    return { destroy: () => connecting?.destroy() }
   }
 }
 

@@ -4,15 +4,6 @@ const TAG_WINDOW = 4096
 /** How much may stand in front of the root element: comments, processing instructions, a doctype with its entities. */
 const MAX_PROLOG_ITEMS = 64
 
-const SVG = 'image/svg+xml'
-
-/** Elements by which libmagic tells XML vocabularies apart. */
-const XML_ROOTS = new Map([
-  ['svg', SVG],
-  ['urlset', 'application/xml-sitemap'],
-  ['kml', 'application/vnd.google-earth.kml+xml'],
-])
-
 /** Tags that make text HTML wherever they stand, as in libmagic's `sgml`: in lower case, complete or with attributes. */
 const HTML_TAGS = ['html', 'head', 'title', 'script', 'style', 'table'].map((name) => `<${name}`)
 
@@ -21,9 +12,9 @@ const HTML_TAGS = ['html', 'head', 'title', 'script', 'style', 'table'].map((nam
  * libmagic wants the tag at once.
  */
 export function markupType(text: string): string | undefined {
-  if (/^<\?xml/i.test(text)) return XML_ROOTS.get(readProlog(text).root) ?? 'text/xml'
   const { doctype, root } = readProlog(text)
-  if (doctype === 'svg' || root === 'svg') return SVG
+  if (doctype === 'svg' || root === 'svg') return 'image/svg+xml'
+  if (/^<\?xml/i.test(text)) return 'text/xml' // XHTML too
   return doctype === 'html' || root === 'html' ? 'text/html' : undefined
 }
 

@@ -18,6 +18,7 @@ const EVEN_IN_TEXT = new Set([
   'image/gif',
   'image/webp',
   'image/vnd.dwg',
+  'image/fits',
   'audio/flac',
   'audio/mpeg',
   'audio/amr',

@@ -97,6 +97,7 @@ function isPythonMagic(head: Buffer): boolean {
  */
 export function guessType(head: Buffer): string | undefined {
   if (/^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4))) return 'image/tiff'
+  if (head.toString('latin1', 0, 3) === 'ID3' && (head[3] as number) < 16) return 'audio/mpeg'
   if (isZlib(head)) return 'application/zlib'
   if (isTarga(head)) return 'image/x-tga'
   if (isPcx(head)) return 'image/x-pcx'

@@ -19,7 +19,7 @@ const BEGINNINGS: [RegExp, string][] = [
   [/^(MIME-Version|Content-Type):/, 'text/plain'], // part of a mail, whatever it holds
   [/^(Path:|Xref:|Article)/, 'message/news'],
   [/^(diff |Index:|\*\*\* |Only in |Common subdirectories: )/, 'text/x-diff'],
-  [/^--- .{0,512}\n\+\+\+ /, 'text/x-diff'],
+  [/^--- .{0,512}\n\+\+\+ .{0,512}\n@@/, 'text/x-diff'],
   [/^-----BEGIN PGP SIGNED MESSAGE-/, 'text/PGP'],
   [/^-----BEGIN PGP SIGNATURE-/, 'application/pgp-signature'],
   [/^-----BEGIN PGP MESSAGE-/, 'application/pgp-encrypted'],
@@ -39,7 +39,7 @@ const BEGINNINGS: [RegExp, string][] = [
 /** libmagic's text/plain stands for every text that nothing more is known of. */
 export function textType(bytes: Buffer, { content, encoding }: Text): string {
   if (encoding !== 'utf-32' && isCsv(bytes)) return 'text/csv'
-  const type = markupType(content) ?? scriptType(content) ?? BEGINNINGS.find(([start]) => start.test(content))?.[1]
+  const type = scriptType(content) ?? markupType(content) ?? BEGINNINGS.find(([start]) => start.test(content))?.[1]
   if (type !== undefined) return type
   // a page without a doctype is full of JavaScript, and JavaScript that writes HTML is full of tags
   if (content.trimStart().startsWith('<') && holdsHtml(content)) return 'text/html'

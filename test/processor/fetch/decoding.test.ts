@@ -190,7 +190,7 @@ describe('decoding', () => {
   })
 
   it('lets go of the decoders when the rest is discarded', async () => {
-    await using origin = await startRawOrigin(() => encoded(gzipSync(content), 'gzip', { 'Content-Length': '1000000' }))
+    await using origin = await startRawOrigin(() => encoded(gzipSync(content), 'gzip', { 'content-length': '1000000' }))
     await using fetcher = await startFetcher()
     const got = await fetcher.fetch(origin.url)
     const chunks = got.body[Symbol.asyncIterator]()

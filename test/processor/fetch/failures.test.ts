@@ -16,6 +16,15 @@ describe('the fetcher and hostile origins', () => {
       await assert.rejects(fetcher.fetch(origin.url), failure({ ...expected, text }))
     })
 
+    it('says that all addresses of a name refuse it', async () => {
+      const origin = await startRawOrigin(() => undefined)
+      await origin[Symbol.asyncDispose]()
+      await using fetcher = await startFetcher({ allow_networks: ['127.0.0.0/8'] })
+      const text = `connection refused by both.test:${origin.port}`
+      const expected = { code: 'connect.refused', text, retriable: true, responseCode: 0 }
+      await assert.rejects(fetcher.fetch(`http://both.test:${origin.port}/`), failure(expected))
+    })
+
     it('says that a name does not exist', async () => {
       await using fetcher = await startFetcher()
       const expected = { code: 'dns.not_found', text: 'nowhere.invalid', retriable: true, responseCode: 0 }

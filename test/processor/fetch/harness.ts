@@ -27,7 +27,7 @@ export async function startFetcher(
 ): Promise<FetcherHarness> {
   const dir = await mkdtemp(path.join(tmpdir(), 'fetcher-'))
   const hostsFile = path.join(dir, 'hosts')
-  await writeFile(hostsFile, `127.0.0.1 ${names.join(' ')}\n10.0.0.1 private.test\n`)
+  await writeFile(hostsFile, `127.0.0.1 both.test ${names.join(' ')}\n127.0.0.2 both.test\n10.0.0.1 private.test\n`)
   const settings = FetchConfig.parse({ allow_networks: ['127.0.0.1/32'], ...config })
   const under = fetcher({
     config: settings,

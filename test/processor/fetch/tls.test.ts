@@ -67,13 +67,6 @@ describe('the fetcher and TLS', () => {
     await assert.rejects(fetcher.fetch(ancient.url), fails('tls.failed', 'tlsv1 alert protocol version'))
   })
 
-  it('says that a certificate of ours is wanted', async () => {
-    const server = createTlsServer({ ...certificates.good, requestCert: true, rejectUnauthorized: true })
-    await using wary = await listening(server.on('tlsClientError', () => {}))
-    await using fetcher = await startFetcher({}, { ca: certificates.ca })
-    await assert.rejects(fetcher.fetch(wary.url), fails('tls.failed', 'certificate required'))
-  })
-
   it('takes a handshake that is cut off for a broken connection', async () => {
     await using cut = await listening(createServer((socket) => socket.once('data', () => socket.destroy())))
     await using fetcher = await startFetcher()
