@@ -5,35 +5,33 @@
 --          then of the claims that leave: id, token, id, token …
 -- Returns  { now, ms until something may be due, { id, token, group, gift, request, { state … } } … }
 local room = KEYS[1]
-local worker, call, count, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local worker, call, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local count = math.min(tonumber(ARGV[3]), 1000) -- as many as Lua's stack surely takes at once
 local token = worker .. ":" .. call
 local line, due, leases = room .. ":line", room .. ":due", room .. ":leases"
-local ids = {}
 
-local function answer(idle)
-  local reply = { now, idle }
-  for _, id in ipairs(ids) do
-    local _, _, group = claim_of(room, id)
-    local gift = string.match(redis.call("HGET", room .. ":groups", group) or "0 ", "^%d+ (.*)$")
-    reply[#reply + 1] =
-      { id, token, group, gift, redis.call("GET", request_key(id)), redis.call("HGETALL", state_key(id)) }
-  end
-  return reply
+local function gift_of(group)
+  return string.match(redis.call("HGET", room .. ":groups", group) or "0 ", "^%d+ (.*)$")
 end
 
 local last = redis.call("GET", room .. ":call:" .. worker)
 if last and string.match(last, "^%S+") == call then
+  local reply = { now, 0 }
   for id in string.gmatch(last, " (%S+)") do
-    if claim_of(room, id) == token then ids[#ids + 1] = id end
+    local holder, _, group = claim_of(room, id)
+    if holder == token then
+      reply[#reply + 1] =
+        { id, token, group, gift_of(group), redis.call("GET", request_key(id)), redis.call("HGETALL", state_key(id)) }
+    end
   end
-  return answer(0)
+  return reply
 end
 
 for i = 6, #ARGV, 2 do
   local holder, _, group = claim_of(room, ARGV[i])
   if holder == ARGV[i + 1] then
     redis.call("SADD", room .. ":left:" .. group, ARGV[i])
-    stand(room, group)
+    advance(room, group)
   end
 end
 
@@ -56,46 +54,56 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
   release(room, id, group)
   redis.call("HINCRBY", state_key(id), "stalls", 1)
   redis.call("ZADD", room .. ":pending:" .. group, score, id)
-  stand(room, group)
+  advance(room, group)
 end
 
 for _, group in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, 100)) do
   stand(room, group)
 end
 
+local reply = { now, 0 }
+local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
+local places, gifts = {}, {} -- by group
+local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0
 while #ids < count do
   local group = redis.call("ZRANGE", line, 0, 0)[1]
   if not group then break end
-  -- to the tail before it is served: a line that was not empty meanwhile wakes nobody
-  redis.call("ZADD", line, redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] + 1, group)
-  if has_room(room, group) then
-    local head = redis.call("ZPOPMIN", room .. ":pending:" .. group)
-    local id = head[1]
-    redis.call("HSET", room .. ":claims", id, token .. " " .. head[2] .. " " .. group)
+  local pending = room .. ":pending:" .. group
+  places[group] = places[group] or places_in(room, group)
+  if places[group] > 0 then
+    local id, score = unpack(redis.call("ZPOPMIN", pending))
     redis.call("SADD", room .. ":claimed:" .. group, id)
-    redis.call("ZADD", leases, now + lease, id)
-    if redis.call("EXISTS", state_key(id)) == 0 then redis.call("HSET", state_key(id), "created", head[2]) end
+    claims[#claims + 1], claims[#claims + 2] = id, token .. " " .. score .. " " .. group
+    expiries[#expiries + 1], expiries[#expiries + 2] = now + lease, id
     ids[#ids + 1] = id
+    places[group] = places[group] - 1
+    gifts[group] = gifts[group] or gift_of(group)
+    local state = redis.call("HGETALL", state_key(id))
+    if #state == 0 then
+      state = { "created", score }
+      redis.call("HSET", state_key(id), unpack(state))
+    end
+    reply[#reply + 1] = { id, token, group, gifts[group], redis.call("GET", request_key(id)), state }
   end
-  stand(room, group)
+  local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
+  if places[group] > 0 and head and tonumber(head) <= now then
+    tail = tail + 1
+    redis.call("ZADD", line, tail, group)
+  else
+    stand(room, group)
+  end
 end
-
 if #ids > 0 then
+  redis.call("HSET", room .. ":claims", unpack(claims))
+  redis.call("ZADD", leases, unpack(expiries))
   redis.call("SET", room .. ":call:" .. worker, call .. " " .. table.concat(ids, " "), "PX", lease * 2)
 end
 
-local idle = -1
-local function consider(set)
-  local first = redis.call("ZRANGE", set, 0, 0, "WITHSCORES")[2]
-  if first then
-    local ms = math.max(0, first - now)
-    if idle < 0 or ms < idle then idle = ms end
-  end
+if redis.call("EXISTS", line) == 0 then
+  -- nothing until the first due time or the end of the first lease, whichever comes first
+  local first = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")[2]
+  local lost = redis.call("ZRANGE", leases, 0, 0, "WITHSCORES")[2]
+  local at = first and lost and math.min(first, lost) or first or lost
+  reply[2] = at and math.max(0, at - now) or -1
 end
-if redis.call("EXISTS", line) == 1 then
-  idle = 0
-else
-  consider(due)
-  consider(leases)
-end
-return answer(idle)
+return reply

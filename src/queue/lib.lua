@@ -32,29 +32,29 @@ local function ring(room)
   redis.call("PUBLISH", room .. ":bell", "")
 end
 
-local function operator_settings(room, group)
-  local text = redis.call("HGET", room .. ":overrides", group)
-  return text and cjson.decode(text) or {}
+-- How many jobs of the group may run at once: what the operator says, or what its first job gave, or, where jobs bring
+-- no limit, the room's; none while the group is paused. Read once a script: whoever changes it does so before.
+local limits = {}
+local function limit_of(room, group)
+  local name = room .. " " .. group
+  if not limits[name] then
+    local text = redis.call("HGET", room .. ":overrides", group)
+    local operator = text and cjson.decode(text) or {}
+    local limit = operator.limit
+    if not limit then
+      local gift = redis.call("HGET", room .. ":groups", group)
+      limit = gift and tonumber(string.match(gift, "^%d+")) or 0
+      if limit == 0 then limit = tonumber(redis.call("HGET", room, "limit") or "1") end
+    end
+    limits[name] = operator.paused and 0 or limit
+  end
+  return limits[name]
 end
 
--- The group's limit: the operator's, or what its first job gave, or, where jobs bring none, the room's.
-local function limit_of(room, group, settings)
-  if settings.limit then return settings.limit end
-  local gift = redis.call("HGET", room .. ":groups", group)
-  local limit = gift and tonumber(string.match(gift, "^%d+")) or 0
-  if limit > 0 then return limit end
-  return tonumber(redis.call("HGET", room, "limit") or "1")
-end
-
--- What counts against the group's limit.
-local function running(room, group)
-  return redis.call("SCARD", room .. ":claimed:" .. group) - redis.call("SCARD", room .. ":left:" .. group)
-end
-
--- Whether the group may start another job as far as its limit and the operator are concerned.
-local function has_room(room, group)
-  local settings = operator_settings(room, group)
-  return not settings.paused and running(room, group) < limit_of(room, group, settings)
+-- How many more jobs of the group may start now. Not above 0 when it is full or paused.
+local function places_in(room, group)
+  local running = redis.call("SCARD", room .. ":claimed:" .. group) - redis.call("SCARD", room .. ":left:" .. group)
+  return limit_of(room, group) - running
 end
 
 -- Puts a group where it belongs: into the line, among those that are due later, or nowhere. Every script that changes
@@ -62,7 +62,7 @@ end
 local function stand(room, group)
   local line, due = room .. ":line", room .. ":due"
   local head = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")
-  if not head[1] or not has_room(room, group) then
+  if not head[1] or places_in(room, group) <= 0 then
     redis.call("ZREM", line, group)
     redis.call("ZREM", due, group)
     if not head[1] and redis.call("EXISTS", room .. ":claimed:" .. group) == 0 then
@@ -90,11 +90,16 @@ local function stand(room, group)
   end
 end
 
+-- The same after what can only help a group: one more pending job, one claim less. In the line it cannot get further.
+local function advance(room, group)
+  if not redis.call("ZSCORE", room .. ":line", group) then stand(room, group) end
+end
+
 -- Makes a job pending. A group that does not exist yet begins with this job's limit and gift.
 local function enqueue(room, id, group, limit, gift, at)
   redis.call("HSETNX", room .. ":groups", group, limit .. " " .. gift)
   redis.call("ZADD", room .. ":pending:" .. group, at, id)
-  stand(room, group)
+  advance(room, group)
 end
 
 -- The claim of a job: its token, its score when it was pending, its group. Nothing when nobody holds it.

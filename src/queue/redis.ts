@@ -61,10 +61,12 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
     disconnect.call(client, reconnect)
   }
   client.setMaxListeners(0) // whoever waits for a connection listens
-  client.on('error', (error: Error) => {
-    if (!troubled) log.warn({ error: error.message }, 'Redis is away')
+  const away = (reason: string) => {
+    if (!troubled) log.warn({ error: reason }, 'Redis is away')
     troubled = true
-  })
+  }
+  client.on('error', (error: Error) => away(error.message))
+  client.on('reconnecting', () => away('the connection was lost'))
   client.on('ready', () => {
     if (troubled) log.info('Redis is back')
     troubled = false

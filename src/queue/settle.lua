@@ -19,6 +19,7 @@ if holder ~= token then
 end
 
 release(room, id, group)
+local held = false
 if kind == "gone" then
   redis.call("DEL", request_key(id), state_key(id))
   redis.call("HINCRBY", prefix .. "totals", "gone", 1)
@@ -28,6 +29,7 @@ elseif kind == "again" then
   local until_ms = now + ARGV[5]
   if until_ms > now and until_ms > tonumber(redis.call("HGET", room .. ":holds", group) or "0") then
     redis.call("HSET", room .. ":holds", group, until_ms)
+    held = true
   end
 elseif kind == "back" then
   patch(id, 4)
@@ -43,5 +45,5 @@ else
   enqueue(target, id, ARGV[4], ARGV[5], ARGV[6], now + ARGV[7])
 end
 if kind ~= "gone" then redis.call("HSET", state_key(id), "settled", token) end
-stand(room, group)
+if held then stand(room, group) else advance(room, group) end
 return "settled"

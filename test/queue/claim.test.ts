@@ -331,3 +331,73 @@ describe('the limit of groups whose jobs bring none', () => {
     assert.equal(claims.length, 1)
   })
 })
+
+describe('a claim that needs the place in its group no more', () => {
+  const { test } = queueSuite()
+
+  /** The second job of a group of limit 1 waits for the first. */
+  async function oneOfTwo(q: TestQueue, leaseMs = 30_000) {
+    await q.add({ aggrLimit: 1 })
+    await q.add()
+    const room = q.room({ leaseMs })
+    const [claim] = await q.claim(room, 2)
+    assert.ok(claim)
+    return { room, claim }
+  }
+
+  test('lets the next job of the group start, in the same call', async (q) => {
+    const { room, claim } = await oneOfTwo(q)
+    const { claims } = await room.claim(1, never, [claim])
+    assert.equal(claims.length, 1)
+    assert.notEqual(claims[0]?.job.id, claim.job.id)
+    assert.deepEqual((await room.claim(5, never)).claims, [])
+  })
+
+  test('keeps its lease, and is settled like any other', async (q) => {
+    const { room, claim } = await oneOfTwo(q)
+    const { claims } = await room.claim(1, never, [claim])
+    const [next] = claims
+    assert.ok(next)
+    assert.deepEqual(await q.extend(room, claim, next), [])
+    await q.add()
+    assert.equal(await q.settle(room, claim, { kind: 'gone' }), 'settled')
+    assert.deepEqual(await q.claim(room), [], 'its place was taken already')
+    await q.settle(room, next, { kind: 'gone' })
+    assert.equal((await q.claim(room)).length, 1)
+  })
+
+  test('counts again when its lease ran out', async (q) => {
+    const { room, claim } = await oneOfTwo(q, 10_000)
+    assert.deepEqual((await room.claim(0, never, [claim])).claims, [])
+    await q.check()
+    await q.travel(10_000)
+    const [again] = await q.claim(room, 5)
+    assert.deepEqual([again?.job.id, again?.job.stalls], [claim.job.id, 1])
+    assert.deepEqual(await q.claim(room, 5), [])
+  })
+
+  test('keeps its group alive', async (q) => {
+    await q.add({ aggrLimit: 1, aggrProxy: 'http://proxy.example/' })
+    const room = q.room()
+    const [claim] = await q.claim(room)
+    assert.ok(claim)
+    await room.claim(0, never, [claim])
+    await q.add({ aggrLimit: 5 })
+    assert.equal((await q.claim(room))[0]?.gift, 'http://proxy.example/')
+  })
+
+  test('changes nothing when it is said twice, or by somebody who lost it', async (q) => {
+    const { room, claim } = await oneOfTwo(q)
+    const before = await q.contents()
+    await room.claim(0, never, [{ ...claim, token: 'stranger:1' }])
+    assert.deepEqual(await q.contents(), before)
+    await room.claim(0, never, [claim])
+    const left = await q.contents()
+    await room.claim(0, never, [claim])
+    assert.deepEqual(await q.contents(), left)
+    await q.settle(room, claim, { kind: 'again', delayMs: 60_000 })
+    const settled = await q.contents()
+    await room.claim(0, never, [claim])
+    assert.deepEqual(await q.contents(), settled)
+  })
+})

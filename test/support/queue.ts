@@ -53,9 +53,10 @@ export const request = (fields: Partial<DownloadRequest> = {}): DownloadRequest 
 
 let opened = 0
 
-export function openQueue(server: Pick<TestRedis, 'addr'>): TestQueue {
+/** @param where the server, if not at `addr` */
+export function openQueue({ addr }: Pick<TestRedis, 'addr'>, where: Partial<RedisConfig> = { addr }): TestQueue {
   const prefix = `test-${process.pid}-${++opened}`
-  const config: RedisConfig = { addr: server.addr, key_prefix: prefix }
+  const config: RedisConfig = { ...where, key_prefix: prefix }
   const { log, logged } = recordingLog()
   const redis = connect(config, 'patient', log)
   const subscriber = connect(config, 'patient', log)

@@ -84,16 +84,18 @@ export function clients(mostIdle: number): Clients {
 
   function leaveIdle(entry: Entry): void {
     if (!idle.delete(entry)) return
-    const others = idleByKey.get(entry.key)?.filter((other) => other !== entry) ?? []
-    if (others.length > 0) idleByKey.set(entry.key, others)
-    else idleByKey.delete(entry.key)
+    const others = idleByKey.get(entry.key) ?? []
+    others.splice(others.lastIndexOf(entry), 1)
+    if (others.length === 0) idleByKey.delete(entry.key)
   }
 
   function rest(entry: Entry): void {
     if (!open.has(entry)) return
     entry.used = true
     idle.add(entry)
-    idleByKey.set(entry.key, [...(idleByKey.get(entry.key) ?? []), entry])
+    const others = idleByKey.get(entry.key)
+    if (others === undefined) idleByKey.set(entry.key, [entry])
+    else others.push(entry)
     const [oldest] = idle
     if (idle.size > mostIdle && oldest !== undefined) remove(oldest)
   }

@@ -7,7 +7,12 @@ import { type Circumstances, decodingFailure } from './errors.ts'
 export const acceptEncoding = 'gzip, deflate, br'
 
 type Coding = 'gzip' | 'deflate' | 'br'
-const codings: Record<string, Coding> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate', br: 'br' }
+const codings = new Map<string, Coding>([
+  ['gzip', 'gzip'],
+  ['x-gzip', 'gzip'],
+  ['deflate', 'deflate'],
+  ['br', 'br'],
+])
 /** Registered codings that we cannot decode and did not ask for. */
 const foreignCodings = new Set(['compress', 'x-compress', 'zstd', 'dcb', 'dcz', 'exi', 'pack200-gzip'])
 const mostCodings = 3
@@ -25,7 +30,7 @@ export function contentCodings(header: string | string[] | undefined, { host, st
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())
-  const known = names.flatMap((name) => codings[name] ?? [])
+  const known = names.flatMap((name) => codings.get(name) ?? [])
   const foreign = names.find((name) => foreignCodings.has(name))
   if (foreign === undefined && known.length <= mostCodings) return known
   const what = foreign === undefined ? `${known.length} content encodings, ${mostCodings} at most are decoded` : foreign

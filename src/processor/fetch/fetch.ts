@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 export interface FetchRequest {
   /** http or https; credentials in it are sent as Basic authorization. */
   url: string
-  /** Header names in any case, values without CR, LF or NUL; connection headers were dropped already. */
+  /** Names in any case, values without CR, LF or NUL; those that belong to the connection are dropped. */
   headers: Record<string, string>
   /** http or https address of the aggregation's proxy. */
   proxy?: string | undefined
@@ -19,8 +19,8 @@ export interface FetchResponse {
   url: string
   redirects: number
   /**
-   * The decoded content. Ends properly or throws a {JobError}: `body.truncated` (text contains `unexpected EOF`),
-   * `body.encoding`, `timeout.stall`, `limit.bytes`; or the signal's reason.
+   * The decoded content, to be read once. Ends properly or throws a {JobError}: `body.truncated` (text contains
+   * `unexpected EOF`), `response.malformed`, `body.encoding`, `timeout.stall`, `limit.bytes`; or the signal's reason.
    */
   body: AsyncIterable<Uint8Array>
   discard(): void

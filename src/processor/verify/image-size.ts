@@ -32,9 +32,9 @@ const JPEG_START = [0xff, 0xd8, 0xff, 0xfe, 0x00, 0x02]
  * needs quadratic time on some (CVE-2025-71319, CVE-2025-71329, CVE-2025-71330).
  */
 const SIZES: Record<string, (bytes: FileBytes) => Promise<ImageSize | undefined>> = {
-  'image/png': (bytes) => fromHeader(PNG, bytes),
-  'image/gif': (bytes) => fromHeader(GIF, bytes),
-  'image/webp': (bytes) => fromHeader(WEBP, bytes),
+  'image/png': (bytes) => fromHeader(PNG, 24, bytes),
+  'image/gif': (bytes) => fromHeader(GIF, 10, bytes),
+  'image/webp': (bytes) => fromHeader(WEBP, 25, bytes),
   'image/jpeg': fromFrame,
   'image/avif': avifSize,
 }
@@ -57,8 +57,10 @@ export async function imageSize(image: ImageFile, signal: AbortSignal): Promise<
   throw unreadable(image.mimeType)
 }
 
-async function fromHeader(parser: IImage, bytes: FileBytes): Promise<ImageSize | undefined> {
-  return parse(parser, await bytes.at(0, HEADER_BYTES))
+/** @param atLeast bytes that the shortest header has: image-size takes what is not there for 0 */
+async function fromHeader(parser: IImage, atLeast: number, bytes: FileBytes): Promise<ImageSize | undefined> {
+  const header = await bytes.at(0, HEADER_BYTES)
+  return header.length < atLeast ? undefined : parse(parser, header)
 }
 
 async function fromFrame(bytes: FileBytes): Promise<ImageSize | undefined> {

@@ -1,27 +1,18 @@
 import { compoundFileType } from './compound-file.ts'
 
-/** file-type's names of what libmagic calls otherwise. */
+/** file-type's names of what libmagic calls otherwise; without those that our own signatures find first. */
 const LIBMAGIC_NAMES: Record<string, string> = {
   'application/eps': 'application/postscript',
   'application/java-vm': 'application/x-java-applet',
   'application/rtf': 'text/rtf',
-  'application/vnd.ms-asf': 'video/x-ms-asf',
-  'application/x-deb': 'application/vnd.debian.binary-package',
   'application/x-google-chrome-extension': 'application/x-chrome-extension',
   'application/x-ms-regedit': 'text/x-ms-regedit',
   'application/x-nintendo-nes-rom': 'application/x-nes-rom',
   'application/x-rar-compressed': 'application/x-rar',
-  'application/x-sqlite3': 'application/vnd.sqlite3',
-  'application/x-unix-archive': 'application/x-archive',
   'application/x.ms.shortcut': 'application/x-ms-shortcut',
-  'audio/aac': 'audio/x-hx-aac-adts',
-  'audio/aiff': 'audio/x-aiff',
   'audio/ape': 'audio/x-ape',
   'audio/ogg; codecs=opus': 'audio/ogg',
-  'audio/wav': 'audio/x-wav',
   'audio/x-it': 'audio/x-mod',
-  'audio/x-ms-asf': 'video/x-ms-asf',
-  'audio/x-voc': 'audio/x-unknown',
   'audio/x-xm': 'audio/x-mod',
   'font/otf': 'application/vnd.ms-opentype',
   'image/apng': 'image/png',
@@ -36,8 +27,6 @@ const LIBMAGIC_NAMES: Record<string, string> = {
   'video/MP1S': 'video/mpeg',
   'video/MP2P': 'video/mpeg',
   'video/matroska': 'video/x-matroska',
-  'video/mp2t': 'video/MP2T',
-  'video/vnd.avi': 'video/x-msvideo',
 }
 
 /** Brands of `ftyp` that file-type takes for plain MP4. */
@@ -63,9 +52,10 @@ const LOOK_CLOSER: Record<string, (head: Buffer) => string | undefined> = {
   'application/x-cfb': compoundFileType,
   'application/x-elf': elfType,
   'application/x-msdownload': executableType,
-  'application/xml': () => undefined, // so do the rules for text
-  'application/zip': () => undefined, // zip.ts has spoken
-  'audio/aiff': () => undefined, // any IFF; signatures.ts has spoken
+  'application/xml': () => undefined, // the rules for text look at its root
+  'application/x-sqlite3': () => undefined, // signatures.ts has spoken, here and of IFF
+  'application/zip': () => undefined, // so has zip.ts
+  'audio/aiff': () => undefined,
   'audio/aac': (head) => ((frameSync(head) & 0xfff6) === 0xfff0 ? 'audio/x-hx-aac-adts' : undefined),
   'audio/mpeg': mpegAudioType,
   'font/collection': (head) => (head.readUInt32BE(4) > 0xffffff ? undefined : 'font/ttf'),

@@ -19,6 +19,9 @@ const EVEN_IN_TEXT = new Set([
   'image/webp',
   'image/vnd.dwg',
   'image/fits',
+  'image/x-portable-bitmap',
+  'image/x-portable-greymap',
+  'image/x-portable-pixmap',
   'audio/flac',
   'audio/mpeg',
   'audio/amr',
@@ -28,12 +31,13 @@ const EVEN_IN_TEXT = new Set([
   'application/vnd.debian.binary-package',
   'application/x-bzip2',
   'application/x-cpio',
+  'application/x-bittorrent',
   'application/vnd.ms-opentype',
 ])
 
 /**
- * The type of a body by its first bytes, with libmagic's names (`file --mime-type`; docs of the differences:
- * `test/processor/verify/differences.ts`). Never throws, and takes a bounded time whatever the bytes.
+ * The type of a body by its first bytes, with libmagic's names (`file --mime-type`; where they
+ * deliberately differ, and why: `test/processor/verify/differences.ts`). Never throws, and takes a bounded time whatever the bytes.
  *
  * @param head the body's first `SNIFF_BYTES` or more, or all of it when it is shorter
  * @param complete whether the body ended within `head`
@@ -48,6 +52,7 @@ export async function detectMime(head: Uint8Array, complete: boolean): Promise<s
   const json = jsonType(first, whole)
   if (json) return json
   const text = readText(first)
+  // also of text: a short header, or one padded with NULs, may hold nothing that text could not
   const binary = signatureType(first) ?? zipType(first) ?? (await fileType(first))
   if (text && !(binary && (text.padded || EVEN_IN_TEXT.has(binary)))) return textType(first, text)
   return binary ?? guessType(first) ?? UNKNOWN

@@ -86,15 +86,13 @@ export function signatureType(head: Buffer): string | undefined {
 /** For what libmagic has no name. */
 export const UNKNOWN = 'application/octet-stream'
 
-/** CPython 2 counts from 62000 down to 0xF3.. and CPython 3 up from 3000 (`MAGIC_NUMBER` in importlib). */
+/** Of CPython 3 from 3000 on, of its forerunners 50823 to 62211 (`MAGIC_NUMBER` in importlib). */
 function isPythonMagic(head: Buffer): boolean {
   const magic = head.readUInt16LE(0)
-  return (magic >= 3000 && magic < 3700) || (magic >= 50_000 && magic <= 62_300)
+  return (magic >= 3000 && magic < 3700) || (magic >= 50_823 && magic <= 62_211)
 }
 
-/**
- * Formats without a signature, told by fields that must fit together; asked last of all.
- */
+/** The type of binary content by a signature that is weak, or by fields that must fit together; asked last of all. */
 export function guessType(head: Buffer): string | undefined {
   if (/^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4))) return 'image/tiff'
   if (head.toString('latin1', 0, 3) === 'ID3' && (head[3] as number) < 16) return 'audio/mpeg'

@@ -25,6 +25,7 @@ describe('decoding', () => {
     ['', Buffer.from(content)],
     ['utf-8', Buffer.from(content)],
     ['aws-chunked', Buffer.from(content)],
+    ['constructor', Buffer.from(content)],
     ['identity, gzip', gzipSync(content)],
   ] as const) {
     it(`undoes ${encoding || 'an empty header'} (${body.length} bytes)`, async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
+import fc from 'fast-check'
+import { JobError } from '../../../src/jobs/errors.ts'
 import { response, startRawOrigin } from '../../support/origin.ts'
 import { type Expected, failure, header, startFetcher, text, until } from './harness.ts'
 
@@ -255,10 +257,10 @@ describe('the fetcher and hostile origins', () => {
         const timer = setInterval(() => {
           socket.write('x')
           if (--left === 0) clearInterval(timer)
-        }, 60)
+        }, 100)
         socket.on('close', () => clearInterval(timer))
       })
-      await using fetcher = await startFetcher({ stall_timeout_ms: 250 })
+      await using fetcher = await startFetcher({ stall_timeout_ms: 400 })
       assert.equal(await fetcher.read(origin.url), 'xxxxxxxx')
     })
 
@@ -481,6 +483,51 @@ describe('the fetcher and hostile origins', () => {
       await using fetcher = await startFetcher()
       await assert.rejects(fetcher.fetch(`${origin.url}/1`, {}, controller.signal), reason)
     })
+  })
+
+  it('ends in content or in a failure with a name, whatever an origin writes', async () => {
+    const piece = fc.oneof(
+      fc.constantFrom(
+        'HTTP/1.1 200 OK\r\n',
+        'HTTP/1.0 200\r\n',
+        'HTTP/1.1 302 Found\r\n',
+        'HTTP/1.1 100 Continue\r\n\r\n',
+        'HTTP/1.1 103 Early Hints\r\n\r\n',
+        'HTTP/1.1 500 Oops\r\n',
+        'Content-Length: 5\r\n',
+        'Content-Length: 50\r\n',
+        'Transfer-Encoding: chunked\r\n',
+        'Content-Encoding: gzip\r\n',
+        'Content-Encoding: deflate, br\r\n',
+        'Connection: close\r\n',
+        'Location: /next\r\n',
+        'Location: \r\n',
+        '\r\n',
+        '5\r\nhello\r\n',
+        '0\r\n\r\n',
+        'hello',
+        '\x1f\x8b\x08\x00\x00',
+      ),
+      fc.string({ unit: 'binary-ascii', maxLength: 8 }),
+    )
+    let answer = ''
+    await using origin = await startRawOrigin((socket) => {
+      socket.end(answer, 'latin1')
+    })
+    await using fetcher = await startFetcher({ headers_timeout_ms: 500, stall_timeout_ms: 500 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
+        answer = pieces.join('')
+        const failed = await fetcher.read(origin.url, { maxBytes: 1000 }).then(
+          () => undefined,
+          (error: unknown) => error,
+        )
+        assert.ok(failed === undefined || failed instanceof JobError, `${failed}`)
+        assert.doesNotMatch(failed?.code ?? '', /^(internal|connect\.failed|request\.invalid)$/)
+      }),
+      { numRuns: 500 },
+    )
+    await origin.idle()
   })
 
   it('survives an origin that stops listening while hundreds connect', async () => {

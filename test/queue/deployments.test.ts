@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Redis } from 'ioredis'
+import { type Client, connect, RedisConfig } from '../../src/queue/redis.ts'
+import { openQueue, recordingLog, type TestQueue, until } from '../support/queue.ts'
+import { startRedis } from '../support/redis.ts'
+import { startWorker } from '../support/worker.ts'
+
+/** A job that comes, is tried twice and goes; a job that comes while the worker sleeps. */
+async function works(q: TestQueue): Promise<void> {
+  await using worker = startWorker(q, {
+    async run({ claim: { job } }) {
+      return job.attempts === 0 ? { kind: 'download-retry', delayMs: 50 } : { kind: 'deleted' }
+    },
+  })
+  for (let jobs = 1; jobs <= 3; jobs++) {
+    await q.add({ aggrId: `group ${jobs}` })
+    await until('the job is done', async () => Number(await q.redis.hget(q.keys.totals, 'gone')) === jobs, 3000)
+  }
+  await worker.stop()
+  assert.deepEqual(await q.queue.groups('downloads'), [])
+  await q.check()
+}
+
+describe('the queue works', () => {
+  it('on a cluster, where all its keys are in one slot', async () => {
+    await using server = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
+    await using q = openQueue(server, { cluster: [server.addr] })
+    await until('the log says that the cluster is not there', () => q.logged.length === 2) // both connections
+    await server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await until('the cluster is ready', async () => /cluster_state:ok/.test(await server.cli('CLUSTER', 'INFO')))
+    await works(q)
+    const slots = new Set<string>()
+    for (const key of Object.keys(await q.contents())) slots.add(await server.cli('CLUSTER', 'KEYSLOT', key))
+    assert.equal(slots.size, 1)
+  })
+
+  it('behind a Sentinel, and follows a failover without a restart', async () => {
+    await using one = await startRedis()
+    await using two = await startRedis({ args: ['--replicaof', '127.0.0.1', String(one.port)] })
+    await using sentinel = await startSentinel(one.port)
+    const field = async (name: string) => {
+      const fields = await sentinel.ask('MASTER')
+      return fields[fields.indexOf(name) + 1]
+    }
+    await until('the Sentinel knows the replica', async () => (await field('num-slaves')) === '1', 15_000)
+    await using q = openQueue(one, { sentinel: [sentinel.addr], master_name: 'm' })
+    await using worker = startWorker(q)
+    await q.add()
+    await until('the first job runs', () => worker.runs.length === 1)
+    await until('the replica has it', async () => (await two.cli('HGET', q.keys.totals, 'gone')) === '1')
+
+    await sentinel.ask('FAILOVER')
+    await until('the other one is master', async () => (await field('port')) === String(two.port), 15_000)
+    await one.kill()
+    await q.add()
+    await until('the next job runs', () => worker.runs.length === 2, 10_000)
+    await worker.stop()
+    assert.equal(await two.cli('HGET', q.keys.totals, 'accepted'), '2')
+  }).timeout(40_000)
+
+  it('over a unix socket', async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'socket-'))
+    const file = path.join(dir, 'redis.sock')
+    await using server = await startRedis({ args: ['--unixsocket', file] })
+    for (const where of [{ url: `unix://${file}` }, { addr: file }]) {
+      await using q = openQueue(server, where)
+      await works(q)
+    }
+    rmSync(dir, { recursive: true })
+  })
+
+  it('with a password, in a database of its own', async () => {
+    const password = 'pass/word:@#%'
+    await using server = await startRedis({ args: ['--requirepass', password] })
+    await using q = openQueue(server, { url: `redis://:${encodeURIComponent(password)}@${server.addr}/3` })
+    await works(q)
+    assert.equal(await q.redis.client('INFO').then((text) => /\bdb=(\d+)/.exec(String(text))?.[1]), '3')
+  })
+
+  it('with a user of its own', async () => {
+    await using server = await startRedis()
+    await server.cli('ACL', 'SETUSER', 'queue', 'on', '>secret', '~*', '&*', '+@all')
+    await server.cli('ACL', 'SETUSER', 'default', 'off')
+    await using q = openQueue(server, { url: `redis://queue:secret@${server.addr}` })
+    await works(q)
+  })
+})
+
+describe('a wrong password', () => {
+  it('is said in the log, and waited for to become right', async () => {
+    await using server = await startRedis({ args: ['--requirepass', 'right'] })
+    const { log, logged } = recordingLog()
+    const client = connect({ url: `redis://:wrong@${server.addr}`, key_prefix: 'test' }, 'patient', log)
+    await until('it is logged', () => logged.length > 0)
+    assert.match(String(logged[0]?.error), /WRONGPASS/)
+    assert.ok(!JSON.stringify(logged).includes('wrong@'))
+    const pinged = ping(client)
+    const admin = new Redis({ port: server.port, host: '127.0.0.1', password: 'right' })
+    await admin.config('SET', 'requirepass', 'wrong')
+    admin.disconnect()
+    assert.equal(await pinged, 'PONG')
+    client.disconnect()
+  })
+})
+
+describe('where Redis is', () => {
+  const complaint = (config: unknown) => RedisConfig.safeParse(config).error?.issues[0]?.message
+
+  it('must be said', () => {
+    assert.match(complaint({}) ?? '', /needs addr, url, sentinel or cluster/)
+    assert.match(complaint({ sentinel: ['a:1'] }) ?? '', /goes with sentinel/)
+    assert.match(complaint({ cluster: ['a'] }) ?? '', /must be host:port/)
+    assert.match(complaint({ url: 'http://a' }) ?? '', /must begin with/)
+    assert.match(complaint({ addr: 'a:1', key_prefix: 'a{b}' }) ?? '', /braces/)
+  })
+
+  it('can be said in many ways', () => {
+    for (const config of [
+      { addr: 'localhost:6379' },
+      { addr: '[::1]:6379' },
+      { addr: '/run/redis.sock' },
+      { url: 'redis://user:pass@host:1/2' },
+      { url: 'rediss://host' },
+      { url: 'unix:///run/redis.sock?db=1' },
+      { sentinel: ['a:1', 'b:2'], master_name: 'm', sentinel_password: 's' },
+      { cluster: ['a:1', '[::1]:2'] },
+    ]) {
+      assert.equal(RedisConfig.parse(config).key_prefix, 'downloader')
+    }
+  })
+})
+
+/** A command may be refused while the connection is set up anew: then again. */
+async function ping(client: Client): Promise<string> {
+  let answer = ''
+  await until('Redis answers', async () => {
+    answer = await client.ping().catch(() => '')
+    return answer !== ''
+  })
+  return answer
+}
+
+/** A Sentinel that watches one master, called `m`. */
+async function startSentinel(masterPort: number) {
+  const dir = mkdtempSync(path.join(tmpdir(), 'sentinel-'))
+  const file = path.join(dir, 'sentinel.conf')
+  const port = await freePort()
+  writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${dir}\nsentinel monitor m 127.0.0.1 ${masterPort} 1\n`)
+  const server = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
+  const client = new Redis({ port, host: '127.0.0.1' }).on('error', () => {})
+  return {
+    addr: `127.0.0.1:${port}`,
+    ask: async (command: string) => String(await client.call('SENTINEL', command, 'm')).split(','),
+    async [Symbol.asyncDispose]() {
+      client.disconnect()
+      process.off('exit', kill)
+      kill()
+      await once(server, 'exit')
+      rmSync(dir, { recursive: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
