@@ -99,7 +99,10 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
       else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
       if (claims.length > 0) counters.push(...counters.splice(counters.indexOf(counter), 1)) // the others come first now
       for (const claim of claims) {
+        let left = false
         const leave = () => {
+          if (left) return
+          left = true
           counter.leaving.push(claim)
           counter.askAt = 0
           bell.ring()

@@ -56,6 +56,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
     )
     try {
       const { head, rest, complete } = await readHead(response)
+      if (complete) lease.leave()
       const mimeType = await detectMime(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
       if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })

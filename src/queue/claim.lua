@@ -27,15 +27,8 @@ if last and string.match(last, "^%S+") == call then
   return reply
 end
 
-for i = 6, #ARGV, 2 do
-  local holder, _, group = claim_of(room, ARGV[i])
-  if holder == ARGV[i + 1] then
-    redis.call("SADD", room .. ":left:" .. group, ARGV[i])
-    advance(room, group)
-  end
-end
-
--- The limit that the workers bring changed: what was full may not be, and the other way round.
+-- First of all, for limits are read once: the limit that the workers bring may have changed.
+-- Then what was full may not be, and the other way round.
 if limit > 0 and redis.call("HGET", room, "limit") ~= ARGV[5] then
   redis.call("HSET", room, "limit", limit)
   local seen = {}
@@ -45,6 +38,14 @@ if limit > 0 and redis.call("HGET", room, "limit") ~= ARGV[5] then
       seen[group] = true
       stand(room, group)
     end
+  end
+end
+
+for i = 6, #ARGV, 2 do
+  local holder, _, group = claim_of(room, ARGV[i])
+  if holder == ARGV[i + 1] then
+    redis.call("SADD", room .. ":left:" .. group, ARGV[i])
+    advance(room, group)
   end
 end
 

@@ -386,6 +386,23 @@ describe('a claim that needs the place in its group no more', () => {
     assert.equal((await q.claim(room))[0]?.gift, 'http://proxy.example/')
   })
 
+  test('counts for the limit that the same call brings', async (q) => {
+    const name = 'callbacks:http'
+    const downloads = q.room()
+    for (let i = 0; i < 4; i++) {
+      await q.add()
+      const [claim] = await q.claim(downloads)
+      assert.ok(claim)
+      await q.settle(downloads, claim, { kind: 'room', room: name, group: 'receiver' })
+    }
+    const before = q.room({ name, groupLimit: 2 })
+    const [one, two] = await q.claim(before, 5)
+    assert.ok(one && two)
+    assert.equal((await q.room({ name, groupLimit: 1 }).claim(5, never, [one])).claims.length, 0)
+    await q.check()
+    assert.equal((await q.room({ name, groupLimit: 3 }).claim(5, never, [two])).claims.length, 2)
+  })
+
   test('changes nothing when it is said twice, or by somebody who lost it', async (q) => {
     const { room, claim } = await oneOfTwo(q)
     const before = await q.contents()

@@ -6,7 +6,7 @@ module.exports = class extends reporters.Spec {
     super(runner, options)
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats
-      setImmediate(() => console.log(`${passes} passed, ${failures} failed, ${pending} skipped`))
+      console.log(`${passes} passed, ${failures} failed, ${pending} skipped`)
     })
   }
 }
