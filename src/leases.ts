@@ -75,15 +75,15 @@ export function leasesOf(room: Room, log: Log) {
   }, tickMs)
 
   return {
-    /** @param claimedAt when the claim was asked for, by `performance.now()` */
-    hold(claim: Claim, claimedAt: number, leave = () => {}): Lease {
+    /** @param leaseEnd by `performance.now()` */
+    hold(claim: Claim, leaseEnd: number, leave = () => {}): Lease {
       const controller = new AbortController()
       const lease: Held = {
         claim,
         controller,
         leave,
         signal: controller.signal,
-        heldUntil: claimedAt + room.leaseMs - marginMs,
+        heldUntil: leaseEnd - marginMs,
         confirm() {
           controller.signal.throwIfAborted()
           if (performance.now() <= lease.heldUntil) return

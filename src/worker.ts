@@ -92,9 +92,8 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     const wanted = concurrency - running.size
     const leaving = counter.leaving.splice(0)
     counter.askAt = performance.now() + MAX_IDLE_MS // a bell that rings from here on brings it forward
-    const askedAt = performance.now()
     try {
-      const { claims, idleMs } = await room.claim(wanted, stop, leaving)
+      const { claims, leaseEnd, idleMs } = await room.claim(wanted, stop, leaving)
       if (claims.length === wanted) counter.askAt = 0
       else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
       if (claims.length > 0) counters.push(...counters.splice(counters.indexOf(counter), 1)) // the others come first now
@@ -107,8 +106,8 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
           counter.askAt = 0
           bell.ring()
         }
-        const lease = leases.hold(claim, askedAt, leave)
-        const task = runOne(room, leases, lease).finally(() => {
+        const lease = leases.hold(claim, leaseEnd, leave)
+        const task = runOne(counter, lease).finally(() => {
           running.delete(task)
           bell.ring()
         })
@@ -132,11 +131,16 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     }
   }
 
-  async function runOne(room: Room, leases: Leases, lease: Lease): Promise<void> {
+  async function runOne(counter: Counter, lease: Lease): Promise<void> {
+    const { room, leases } = counter
     const { claim } = lease
     try {
       const outcome = await outcomeOf(lease).finally(() => leases.drop(lease)) // from here on only the token counts
-      await room.settle(claim, nextPlace(claim.job, outcome), abandon.signal)
+      const move = nextPlace(claim.job, outcome)
+      await room.settle(claim, move, abandon.signal)
+      // When it is due again is known here, whether the bell is heard or not.
+      const { place } = move
+      if (place.kind === 'again') counter.askAt = Math.min(counter.askAt, performance.now() + place.delayMs)
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) return
       log.error({ room: room.name, job_id: claim.job.id, err: error }, 'a job was dropped by a bug')

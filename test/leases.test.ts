@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { HandBack, type Lease, LeaseLost, leasesOf } from '../src/leases.ts'
 import type { Room } from '../src/queue/room.ts'
-import { openQueue, queueSuite, type TestQueue, until } from './support/queue.ts'
+import { never, openQueue, queueSuite, type TestQueue, until } from './support/queue.ts'
 import { startRelay } from './support/tcp-relay.ts'
 import { gate, startWorker } from './support/worker.ts'
 
@@ -12,18 +12,18 @@ describe('leases', () => {
   async function held(q: TestQueue, room: Room) {
     await q.add()
     const leases = leasesOf(room, q.log)
-    const askedAt = performance.now()
-    const [claim] = await q.claim(room)
+    const { claims, leaseEnd } = await room.claim(1, never)
+    const [claim] = claims
     assert.ok(claim)
-    return { leases, claim, lease: leases.hold(claim, askedAt), [Symbol.dispose]: () => leases.close() }
+    return { leases, claim, lease: leases.hold(claim, leaseEnd), [Symbol.dispose]: () => leases.close() }
   }
 
   const aborted = (lease: Lease) =>
     until('the lease is over', () => lease.signal.aborted).then((): unknown => lease.signal.reason)
 
   test('are extended as long as they are held', async (q) => {
-    using one = await held(q, q.room({ leaseMs: 300 }))
-    const end = performance.now() + 1000
+    using one = await held(q, q.room({ leaseMs: 800 }))
+    const end = performance.now() + 1500
     while (performance.now() < end) {
       one.lease.confirm()
       assert.deepEqual(await q.claim(q.room()), [])
@@ -96,7 +96,7 @@ describe('leases', () => {
     using one = await held(q, room)
     const [other] = await q.add().then(() => q.claim(room))
     assert.ok(other)
-    const kept = one.leases.hold(other, performance.now())
+    const kept = one.leases.hold(other, performance.now() + room.leaseMs)
     await q.settle(room, one.claim, { kind: 'gone' })
     await aborted(one.lease)
     kept.confirm()

@@ -6,7 +6,7 @@ import { startRelay } from './support/tcp-relay.ts'
 import { gate, startWorker, untilAborted } from './support/worker.ts'
 
 /** Longer than this nobody waits who was woken; who missed the bell sleeps up to 5 s. */
-const AT_ONCE_MS = 1000
+const AT_ONCE_MS = 2000
 
 const addMany = (q: TestQueue, count: number, aggrId = 'group') =>
   Promise.all(Array.from({ length: count }, () => q.add({ aggrId })))
@@ -101,21 +101,19 @@ describe('the worker loop', () => {
   })
 
   test('runs a job when it is due, not before, and without a bell', async (q) => {
-    let first = true
-    let retriedAt = 0
     await q.add()
-    await using worker = startWorker(q, {
-      async run() {
-        if (!first) return { kind: 'deleted' }
-        first = false
-        q.subscriber.disconnect()
-        retriedAt = performance.now()
-        return { kind: 'download-retry', delayMs: 400 }
-      },
-    })
-    await until('the job runs again', () => worker.runs.length === 2)
-    const waited = performance.now() - retriedAt
-    assert.ok(waited >= 399 && waited < 700, `after ${waited} ms`)
+    const other = q.room()
+    const [claim] = await q.claim(other)
+    assert.ok(claim)
+    await using worker = startWorker(q)
+    await idle(q)
+    const begin = performance.now()
+    await q.settle(other, claim, { kind: 'again', delayMs: 700 })
+    await new Promise((resolve) => setTimeout(resolve, 300)) // it has heard of that, and asked when it is due
+    q.subscriber.disconnect()
+    await until('the job runs', () => worker.runs.length === 1)
+    const waited = performance.now() - begin
+    assert.ok(waited >= 699 && waited < 700 + AT_ONCE_MS, `after ${waited} ms`)
     await worker.stop()
   })
 
@@ -189,9 +187,9 @@ describe('the worker loop', () => {
   test('keeps the lease of a job that takes long', async (q) => {
     await q.add()
     await using slow = startWorker(q, {
-      room: q.room({ leaseMs: 300 }),
+      room: q.room({ leaseMs: 1000 }),
       async run() {
-        await new Promise((resolve) => setTimeout(resolve, 1500))
+        await new Promise((resolve) => setTimeout(resolve, 2000))
         return { kind: 'deleted' }
       },
     })
@@ -208,9 +206,7 @@ describe('the worker loop', () => {
     const warnings: Error[] = []
     const onWarning = (warning: Error) => warnings.push(warning)
     process.on('warning', onWarning)
-    // leases so short that they are extended all the time
     await using worker = startWorker(q, {
-      room: q.room({ leaseMs: 400 }),
       concurrency: 300,
       async run() {
         await new Promise((resolve) => setTimeout(resolve, 60))
@@ -303,7 +299,7 @@ describe('a worker that is told to stop', () => {
     await until('the job runs', () => worker.runs.length === 1)
     const begin = performance.now()
     await worker.stop()
-    assert.ok(performance.now() - begin < 5000)
+    assert.ok(performance.now() - begin < 10_000)
   })
 
   test('ends also when Redis is away', async (q) => {
@@ -323,7 +319,7 @@ describe('a worker that is told to stop', () => {
     open()
     const begin = performance.now()
     await worker.stop()
-    assert.ok(performance.now() - begin < 6000)
+    assert.ok(performance.now() - begin < 10_000)
     await q.check()
   })
 })
@@ -333,7 +329,7 @@ describe('a worker that cannot keep its lease', () => {
 
   test('stops before the lease ends when Redis is frozen; another worker gets the job', async (q) => {
     await q.add()
-    const leaseMs = 1500
+    const leaseMs = 900
     const lost = gate()
     const late = gate()
     let abortedAt = 0
@@ -374,6 +370,46 @@ describe('a worker that cannot keep its lease', () => {
     assert.equal(second.runs[0]?.claim.job.stalls, 1)
     const job = await q.queue.find(id)
     assert.deepEqual([job?.result?.error, job?.attempts], ['second', 1])
+  })
+
+  test('begins at once what it got by a call that was sent again', async (q) => {
+    await using relay = await startRelay(server().port)
+    await using far = openQueue({ addr: relay.addr })
+    await far.add()
+    relay.hold('requests') // the first is never heard
+    await using worker = startWorker(far, { room: far.room({ leaseMs: 600 }) })
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    relay.cut()
+    await until('the job runs', () => worker.runs.length === 1)
+    assert.equal(worker.runs[0]?.claim.job.stalls, 0)
+    await noJobsLeft(far)
+    await worker.stop()
+    await q.check()
+  })
+
+  test('counts the lease from the call that was heard, also when only the next one was answered', async (q) => {
+    const leaseMs = 2000
+    await using relay = await startRelay(server().port)
+    await using far = openQueue({ addr: relay.addr })
+    await using near = openQueue(server())
+    await far.add()
+    relay.hold('replies')
+    await using worker = startWorker(far, { room: far.room({ leaseMs }), run: untilAborted })
+    const leases = `${far.keys.room('downloads')}:leases`
+    await until('the job is claimed', async () => (await near.redis.exists(leases)) === 1)
+    const claimedAt = performance.now()
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    relay.cut()
+    await until('the job runs', () => worker.runs.length === 1)
+    relay.hold('requests')
+    const [lease] = worker.runs
+    await until('the lease is lost', () => lease?.signal.aborted === true)
+    const ms = performance.now() - claimedAt
+    assert.ok(ms < leaseMs, `told to stop ${ms} ms after the claim`)
+    relay.release()
+    await worker.stop()
+    await far.redis.flushall()
+    await q.check()
   })
 
   test('does not begin a job whose claim it hears of too late', async (q) => {

@@ -25,7 +25,8 @@ export function wantToken(tokens: string[], openPaths: string[]): Middleware {
 }
 
 function tokenIn(header: string, method: string): string | undefined {
-  const [scheme = '', credentials = ''] = header.split(' ', 2)
+  const [scheme = ''] = header.split(' ', 1)
+  const credentials = header.slice(scheme.length).trim() // one space or more: RFC 9110, section 11.4
   if (scheme.toLowerCase() === 'bearer') return credentials
   if (scheme.toLowerCase() !== 'basic' || !['GET', 'HEAD'].includes(method)) return undefined
   const decoded = Buffer.from(credentials, 'base64').toString()

@@ -3,7 +3,8 @@
 -- KEYS[1]  room
 -- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs),
 --          then of the claims that leave: id, token, id, token …
--- Returns  { now, ms until something may be due, { id, token, group, gift, request, { state … } } … }
+-- Returns  { ms that the leases stand, ms until something may be due,
+--          { id, token, group, gift, request, { state … } } … }
 local room = KEYS[1]
 local worker, call, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local count = math.min(tonumber(ARGV[3]), 1000) -- as many as Lua's stack surely takes at once
@@ -16,10 +17,11 @@ end
 
 local last = redis.call("GET", room .. ":call:" .. worker)
 if last and string.match(last, "^%S+") == call then
-  local reply = { now, 0 }
+  local reply = { lease, 0 }
   for id in string.gmatch(last, " (%S+)") do
     local holder, _, group = claim_of(room, id)
     if holder == token then
+      reply[1] = math.min(reply[1], redis.call("ZSCORE", leases, id) - now)
       reply[#reply + 1] =
         { id, token, group, gift_of(group), redis.call("GET", request_key(id)), redis.call("HGETALL", state_key(id)) }
     end
@@ -62,7 +64,7 @@ for _, group in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0,
   stand(room, group)
 end
 
-local reply = { now, 0 }
+local reply = { lease, 0 }
 local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
 local places, gifts = {}, {} -- by group
 local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, type ClusterNode, Redis, type RedisOptions, ReplyError } from 'ioredis'
 import { z } from 'zod'
@@ -58,8 +59,13 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
   const { disconnect } = client
   client.disconnect = (reconnect = false) => {
     closing ||= !reconnect // ioredis itself disconnects to connect anew
+    if (closing) clearInterval(heartbeat)
     disconnect.call(client, reconnect)
   }
+  // Silence is noticed where an answer is missing: something has to be asked, of a subscriber, too.
+  const heartbeat = setInterval(() => {
+    if (client.status === 'ready') client.ping().catch(() => {})
+  }, SILENCE_MS[patience] / 2).unref()
   client.setMaxListeners(0) // whoever waits for a connection listens
   const away = (reason: string) => {
     if (!troubled) log.warn({ error: reason }, 'Redis is away')
@@ -124,7 +130,11 @@ function location(config: RedisConfig): RedisOptions {
         host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
         port: Number(url.port || 6379),
       })
-    if (url.protocol === 'rediss:') options.tls = { servername: url.hostname }
+    if (url.protocol === 'rediss:') {
+      // TLS names no addresses (RFC 6066); and behind Sentinel or in a Cluster the URL's host is nobody's
+      const named = isIP(options.host ?? '') === 0 && !config.sentinel && !config.cluster
+      options.tls = named ? { servername: url.hostname } : {}
+    }
     if (url.username) options.username = decodeURIComponent(url.username)
     if (url.password) options.password = decodeURIComponent(url.password)
     const db = url.protocol === 'unix:' ? url.searchParams.get('db') : url.pathname.slice(1)

@@ -18,6 +18,8 @@ export interface Claim {
 
 export interface Claims {
   claims: Claim[]
+  /** When their leases end, by `performance.now()`: never later than by Redis's clock. */
+  leaseEnd: number
   /** ms until something may be due; -1 when nothing is known to come. */
   idleMs: number
 }
@@ -56,6 +58,10 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
   const key = keys.room(name)
   const worker = randomBytes(6).toString('base64url')
   let calls = 0
+  let readyAt = 0
+  redis.on('ready', () => {
+    readyAt = performance.now()
+  })
 
   return {
     name,
@@ -64,11 +70,18 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
     async claim(count, signal, leaving = []) {
       const call = (calls++).toString(36)
       const args = [worker, call, count, leaseMs, groupLimit, ...pairsOf(leaving)]
-      const [, idleMs, ...rows] = await persistently(() => redis.claimJobs(key, ...args), signal, log)
+      let askedAt = 0
+      const ask = () => {
+        askedAt = performance.now()
+        return redis.claimJobs(key, ...args)
+      }
+      const [standsMs, idleMs, ...rows] = await persistently(ask, signal, log)
+      // Redis may have been away since we asked. But what is answered ran on the connection that there is now.
+      const leaseEnd = Math.max(askedAt, readyAt) + standsMs
       const claims = rows.map(([id, token, group, gift, request, state]) => {
         return { job: unpackJob(id, request, state), token, group, gift }
       })
-      return { claims, idleMs }
+      return { claims, leaseEnd, idleMs }
     },
 
     async extend(claims) {

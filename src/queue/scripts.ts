@@ -16,8 +16,8 @@ export const scripts = {
   reportInstance: { numberOfKeys: 2, lua: read('report') },
 }
 
-/** `{ now, idleMs, { id, token, group, gift, request, { state … } } … }` */
-export type ClaimReply = [now: number, idleMs: number, ...claims: ClaimRow[]]
+/** `{ ms that the leases stand, idleMs, { id, token, group, gift, request, { state … } } … }` */
+export type ClaimReply = [standsMs: number, idleMs: number, ...claims: ClaimRow[]]
 export type ClaimRow = [id: string, token: string, group: string, gift: string, request: string | null, state: string[]]
 
 declare module 'ioredis' {

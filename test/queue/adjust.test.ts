@@ -76,6 +76,7 @@ describe('what an operator sets of a group', () => {
     assert.ok(claim)
     await q.settle(room, claim, { kind: 'again', delayMs: 1000 })
     await q.queue.adjust('downloads', 'cats', { paused: true })
+    await q.check()
     await q.travel(1000)
     assert.deepEqual(await q.claim(room), [])
     await q.queue.adjust('downloads', 'cats', {})

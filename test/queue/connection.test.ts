@@ -129,6 +129,19 @@ describe('an impatient client', () => {
   })
 })
 
+describe('a connection on which nothing is asked', () => {
+  it('is left for a new one, too, when the other end is gone without a word', async () => {
+    await using server = await startRedis()
+    await using relay = await startRelay(server.port)
+    using impatient = clientOf(relay.addr, 'impatient')
+    const { client } = impatient
+    await ready(client)
+    relay.hold('both')
+    await until('it is given up', () => client.status !== 'ready', 6000)
+    await ready(client)
+  })
+})
+
 describe('a patient client', () => {
   it('waits for Redis as long as it takes', async () => {
     await using server = await startRedis()

@@ -41,8 +41,9 @@ describe('the queue works', () => {
   })
 
   it('behind a Sentinel, and follows a failover without a restart', async () => {
-    await using one = await startRedis()
-    await using two = await startRedis({ args: ['--replicaof', '127.0.0.1', String(one.port)] })
+    const atOnce = ['--repl-diskless-sync-delay', '0']
+    await using one = await startRedis({ args: atOnce })
+    await using two = await startRedis({ args: [...atOnce, '--replicaof', '127.0.0.1', String(one.port)] })
     await using sentinel = await startSentinel(one.port)
     const field = async (name: string) => {
       const fields = await sentinel.ask('MASTER')

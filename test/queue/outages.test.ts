@@ -135,6 +135,23 @@ describe('a worker goes on by itself', () => {
     await q.check()
   })
 
+  it('when Redis was away for longer than a lease: what it gets then is done at once, and has not stalled', async () => {
+    await using server = await startRedis({ appendonly: 'always' })
+    await using q = openQueue(server)
+    await addMany(q, 3)
+    await server.kill()
+    await using worker = startWorker(q, { room: q.room({ leaseMs: 600 }), run: shortJobs })
+    await new Promise((resolve) => setTimeout(resolve, 1200))
+    await server.start()
+    await until('all jobs rest', async () => (await atRest(q)) === 3)
+    await worker.stop()
+    assert.deepEqual(
+      worker.runs.map(({ claim }) => claim.job.stalls),
+      [0, 0, 0],
+    )
+    await q.check()
+  })
+
   it('when it was started before Redis', async () => {
     await using server = await startRedis()
     await server.kill()

@@ -184,6 +184,16 @@ describe('settling a claim', () => {
     }
   })
 
+  test('lets a job wait longer than the hold that it brought', async (q) => {
+    const { room, claim } = await oneClaim(q)
+    await q.settle(room, claim, { kind: 'again', delayMs: 9000, holdMs: 3000 })
+    await q.check()
+    await q.travel(8000)
+    assert.deepEqual(await q.claim(room), [])
+    await q.travel(1000)
+    assert.equal((await q.claim(room)).length, 1)
+  })
+
   test('holds a group that is full until it is neither', async (q) => {
     await q.add({ aggrId: 'cats', aggrLimit: 2 })
     await q.add({ aggrId: 'cats' })

@@ -45,6 +45,19 @@ describe('waking a job that rests', () => {
     assert.equal(claim?.job.result?.path, 'abc/abcdef')
   })
 
+  test('lets it begin with no stalls', async (q) => {
+    await q.add()
+    const room = q.room({ leaseMs: 10_000 })
+    await q.claim(room)
+    await q.travel(10_000)
+    const [claim] = await q.claim(room)
+    assert.equal(claim?.job.stalls, 1)
+    await q.settle(room, claim, { kind: 'rest', reason: 'callback-failed' }, { result })
+    await q.queue.wake(claim.job.id, 'callback-failed', { kind: 'retried-by-hand' })
+    const [again] = await q.claim(q.room({ name: 'callbacks:http', groupLimit: 1 }))
+    assert.equal(again?.job.stalls, 0)
+  })
+
   test('happens once', async (q) => {
     const id = await atRest(q, 'callback-failed')
     const outcome = { kind: 'retried-by-hand' } as const

@@ -125,7 +125,7 @@ export function recordingLog(): { log: Logger; logged: Record<string, unknown>[]
 }
 
 /** Waits until `holds`, looking often; a test that waits in vain says for what. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 5000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain: ${what}`)

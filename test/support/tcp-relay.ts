@@ -9,6 +9,8 @@ export interface TcpRelay extends AsyncDisposable {
   hold(direction: 'requests' | 'replies' | 'both'): void
   /** Passes on what was held back, and all that follows. */
   release(): void
+  /** Ends the connections that there are now; what was held back is lost. */
+  cut(): void
 }
 
 export async function startRelay(port: number): Promise<TcpRelay> {
@@ -46,12 +48,17 @@ export async function startRelay(port: number): Promise<TcpRelay> {
         if (far.isPaused()) far.pipe(near)
       }
     },
+    cut,
     async [Symbol.asyncDispose]() {
-      for (const { near, far } of connections) {
-        near.destroy()
-        far.destroy()
-      }
+      cut()
       relay.close()
     },
+  }
+
+  function cut() {
+    for (const { near, far } of connections) {
+      near.destroy()
+      far.destroy()
+    }
   }
 }
