@@ -141,7 +141,7 @@ async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<vo
   if (typesOf(backends).length === 0) {
     throw new ConfigError('backends: no backend is given: a notifier needs at least one of http, kafka, sqs')
   }
-  const downloadUrl = config.processor.download_url ?? notifier.download_url ?? ''
+  const downloadUrl = config.processor.download_url || notifier.download_url || ''
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
   await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)

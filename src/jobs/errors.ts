@@ -52,6 +52,8 @@ export interface JobErrorOptions {
   responseCode?: number
   /** How long the other side asked us to wait, in ms, already clamped. */
   retryAfterMs?: number
+  /** The type that was found, when the body was looked at. */
+  mimeType?: string
   cause?: unknown
 }
 
@@ -62,6 +64,7 @@ export class JobError extends Error {
   readonly retriable: boolean
   readonly responseCode: number
   readonly retryAfterMs: number | undefined
+  readonly mimeType: string
 
   /** @param message for the client: it becomes the callback's `error`, so it holds no secrets */
   constructor(code: ErrorCode, message: string, options: JobErrorOptions) {
@@ -70,5 +73,6 @@ export class JobError extends Error {
     this.retriable = options.retriable
     this.responseCode = options.responseCode ?? 0
     this.retryAfterMs = options.retryAfterMs
+    this.mimeType = options.mimeType ?? ''
   }
 }

@@ -59,7 +59,9 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
       if (complete) lease.leave()
       const mimeType = await detectMime(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
-      if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })
+      if (complaint) {
+        throw new JobError('mime.mismatch', complaint, { retriable: false, responseCode: response.status, mimeType })
+      }
       return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
     } catch (error) {
       response.discard()

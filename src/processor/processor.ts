@@ -96,7 +96,7 @@ function failed(failure: JobError): DownloadResult {
     imageSize: '',
     size: 0,
     sha256: '',
-    mimeType: '',
+    mimeType: failure.mimeType,
   }
 }
 

@@ -75,6 +75,7 @@ describe("a job's journey, from POST to callback", () => {
     const callback = await service.download({ url, mime_type: 'image/jpeg' })
     assert.equal(callback.error, 'Expected mime-type to be (image/jpeg), found (text/html)')
     assert.equal(callback.error_code, 'mime.mismatch')
+    assert.equal(callback.mime_type, 'text/html')
     assert.equal(callback.response_code, 200)
     assert.ok(sent < 5_000_000, `${sent} bytes were sent`)
   })
