@@ -3,7 +3,7 @@ import { round } from '../statistics.ts'
 
 const LIMIT = 10
 const DELAY_MS = 100
-const JOBS = 500
+const JOBS = 1500
 
 /** Three processors on one aggregation whose origin takes 100 ms: how much of the limit is used, and whether it holds. */
 export async function cap() {
