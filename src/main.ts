@@ -48,9 +48,9 @@ async function main(argv: string[]): Promise<void> {
     case 'api':
       return untilStopped('api', (log, stop) => api(flags, log, stop))
     case 'processor':
-      return untilStopped('processor', (log, stop) => processor(load(flags, log), log, stop))
+      return untilStopped('processor', async (log, stop) => processor(await load(flags, log, stop), log, stop))
     case 'notifier':
-      return untilStopped('notifier', (log, stop) => notifier(load(flags, log), log, stop))
+      return untilStopped('notifier', async (log, stop) => notifier(await load(flags, log, stop), log, stop))
     case 'start':
       if (flags.demo) return untilStopped('demo', startDemo, 'error')
       return untilStopped('downloader', (log, stop) => start(flags, log, stop))
@@ -102,8 +102,16 @@ async function untilStopped(
   await command(log, stop.signal)
 }
 
-function load(flags: Flags, log: Log): Config {
-  return announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
+async function load(flags: Flags, log: Log, stop: AbortSignal): Promise<Config> {
+  const config = announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
+  await examine(config, log, stop)
+  return config
+}
+
+/** Warns, as soon as Redis is there, if it does not keep what it is given. */
+async function examine({ redis }: Config, log: Log, stop: AbortSignal): Promise<void> {
+  const { examineRedis } = await import('./queue/examine.ts')
+  void examineRedis(redis, log, stop)
 }
 
 function announce({ config, warnings }: Loaded, log: Log): Config {
@@ -112,7 +120,7 @@ function announce({ config, warnings }: Loaded, log: Log): Config {
 }
 
 async function api(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
-  const config = load(flags, log)
+  const config = await load(flags, log, stop)
   if (flags.host) config.api.host = String(flags.host)
   if (flags.port !== undefined) {
     const port = Number(flags.port)
@@ -182,6 +190,7 @@ async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_
 async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data')
   const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log)
+  await examine(config, log, stop)
   try {
     await all(config, log, stop, (url) => process.stdout.write(banner(url, config, stopRedis ? data : undefined)))
   } finally {

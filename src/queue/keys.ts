@@ -16,6 +16,8 @@ export function keysOf(prefix: string) {
     totals: `${base}totals`,
     /** Names of the rooms that ever had a job. */
     rooms: `${base}rooms`,
+    /** Written by those who ask whether Redis takes writes. */
+    probe: `${base}probe`,
     /** Live processes of a role: instance → when it was last seen. */
     instances: (role: string) => `${base}instances:${role}`,
     /** What a live process reports: instance → JSON. */

@@ -14,6 +14,7 @@ export const scripts = {
   settleClaim: script('settle', 2),
   wakeJob: script('wake', 2),
   adjustGroup: script('adjust'),
+  touch: plain('touch'),
   reportInstance: plain('report', 2),
   accountJobs: plain('check/account'),
   scanKeys: plain('check/scan'),
@@ -44,6 +45,7 @@ declare module 'ioredis' {
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
     wakeJob(room: string, rest: string, ...args: Args): Result<string, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
+    touch(probe: string): Result<number, Context>
     reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
     accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>
     scanKeys(totals: string, cursor: string, count: number): Result<[cursor: string, ...keys: string[]], Context>
