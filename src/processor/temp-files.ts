@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
+import { mkdir, opendir, rm, stat } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 
@@ -20,7 +20,7 @@ function hostMark(): string {
   return createHash('sha256').update(`${os.hostname()} ${pidNamespace}`).digest('hex').slice(0, 8)
 }
 
-const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})\.tmp$/
+const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.(([0-9a-f]{8})-(\d+)-[0-9a-f]{8})-\d+\.tmp$/
 
 export interface TempFilesOptions {
   dir: string
@@ -33,19 +33,15 @@ export interface TempFilesOptions {
 
 /** The temporary files of downloads: directly in `storage_dir`, named after the job and the process. */
 export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) {
-  const suffix = `.${instance}.tmp`
+  let attempts = 0
   return {
     /** Makes sure that the folder is there. */
     async prepare(): Promise<void> {
       await mkdir(dir, { recursive: true })
     },
 
-    /** The caller closes the handle and removes the file. */
-    async create(jobId: string): Promise<{ path: string; handle: FileHandle }> {
-      const file = path.join(dir, jobId + suffix)
-      // A file of that name is a leftover of ours: a job is never run twice at once under one instance's name.
-      return { path: file, handle: await open(file, 'w+') }
-    },
+    /** A new name for each attempt: one that lost its lease may still write while the next one runs, in this process, too. */
+    pathOf: (jobId: string): string => path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`),
 
     /** Removes the files of processes that are dead, and nothing else. Resolves to how many. */
     async sweep(): Promise<number> {
@@ -53,13 +49,13 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
       let living: Set<string> | undefined
       for await (const entry of await opendir(dir)) {
         const match = TEMP_NAME.exec(entry.name)
-        if (!match || !entry.isFile() || entry.name.endsWith(suffix)) continue
-        const [, host, pid, random] = match
+        const [, owner, host, pid] = match ?? []
+        if (!owner || !entry.isFile() || owner === instance) continue
         const file = path.join(dir, entry.name)
         if (!(host === hostMark() && isDead(Number(pid)))) {
           living ??= await alive()
           const info = await stat(file).catch(() => undefined)
-          if (!info || living.has(`${host}-${pid}-${random}`) || Date.now() - info.mtimeMs < minAgeMs) continue
+          if (!info || living.has(owner) || Date.now() - info.mtimeMs < minAgeMs) continue
         }
         await rm(file, { force: true })
         removed++

@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import type { S3Client } from '@aws-sdk/client-s3'
 import pLimit from 'p-limit'
 import { pause } from '../deadline.ts'
@@ -18,6 +19,7 @@ const UPLOADS = 32
 const PARTS = 2
 const PART_BYTES = 8 * MIB
 const MAX_PARTS = 9_000
+const READ_BYTES = MIB / 4
 const TRIES = 3
 const FIRST_PAUSE_MS = 100
 const CONNECT_TIMEOUT_MS = 5000
@@ -56,37 +58,38 @@ export function objectStore(options: ObjectStoreOptions) {
     return loading
   }
 
+  /** @throws whatever the SDK throws, and what broke the reading of the file */
   async function upload(bucket: string, file: TempFile, key: string, options: PutOptions, signal: AbortSignal) {
     const { client, s3 } = await loaded()
     const params = { Bucket: bucket, Key: key, ContentType: options.mimeType, Metadata: options.metadata ?? {} }
-    if (file.size <= multipartBytes) {
-      const body = createReadStream(file.path, { highWaterMark: 256 * 1024 })
-      try {
+    const body = file.bytes ?? Readable.from(piecesOf(file.handle), { objectMode: false })
+    const unread = new AbortController() // the SDK would wait for ever for a body that broke
+    if (!Buffer.isBuffer(body)) body.once('error', (error) => unread.abort(error))
+    const either = AbortSignal.any([signal, unread.signal])
+    try {
+      either.throwIfAborted()
+      if (file.size <= multipartBytes) {
         const sum = checksum === 'crc32' ? { ChecksumCRC32: crc32Base64(file.crc32) } : {}
         const command = new s3.PutObjectCommand({ ...params, ...sum, Body: body, ContentLength: file.size })
-        await client.send(command, { abortSignal: signal })
-      } finally {
-        body.destroy()
+        await client.send(command, { abortSignal: either })
+      } else {
+        const { Upload } = await import('@aws-sdk/lib-storage')
+        const parts = new Upload({
+          client,
+          params: { ...params, Body: body, ...(checksum === 'crc32' ? { ChecksumAlgorithm: 'CRC32' } : {}) },
+          queueSize: PARTS,
+          partSize: Math.max(PART_BYTES, Math.ceil(file.size / MAX_PARTS)),
+          leavePartsOnError: false,
+        })
+        const onAbort = () => void parts.abort()
+        either.addEventListener('abort', onAbort, { once: true })
+        await parts.done()
       }
-      return
-    }
-    const { Upload } = await import('@aws-sdk/lib-storage')
-    const body = createReadStream(file.path, { highWaterMark: MIB })
-    const parts = new Upload({
-      client,
-      params: { ...params, Body: body, ...(checksum === 'crc32' ? { ChecksumAlgorithm: 'CRC32' } : {}) },
-      queueSize: PARTS,
-      partSize: Math.max(PART_BYTES, Math.ceil(file.size / MAX_PARTS)),
-      leavePartsOnError: false,
-    })
-    const onAbort = () => void parts.abort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      signal.throwIfAborted()
-      await parts.done()
+    } catch (error) {
+      unread.signal.throwIfAborted()
+      throw error
     } finally {
-      signal.removeEventListener('abort', onAbort)
-      body.destroy()
+      if (!Buffer.isBuffer(body)) body.destroy()
     }
   }
 
@@ -139,6 +142,16 @@ export function s3Storage(config: Omit<S3Config, 'type'> & { multipartBytes?: nu
     },
     delete: (path, signal) => store.delete(bucket, path, signal),
     close: () => store.close(),
+  }
+}
+
+/** Not a stream of the handle, which would close it: a second try reads it again. */
+async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, at)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    at += bytesRead
   }
 }
 

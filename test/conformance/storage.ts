@@ -18,17 +18,17 @@ export interface StorageHarness {
 const never = new AbortController().signal
 const options: PutOptions = { mimeType: 'text/plain', confirm: () => {} }
 
-export async function tempFile(dir: string, content: Buffer): Promise<TempFile & AsyncDisposable> {
+export async function tempFile(dir: string, content: Buffer, where = 'on disk'): Promise<TempFile & AsyncDisposable> {
   const file = path.join(await mkdtemp(path.join(dir, 'put-')), 'file.tmp')
-  await writeFile(file, content)
-  const handle = await open(file, 'r+')
+  const handle = where === 'on disk' ? await open(file, 'wx+') : undefined
+  await handle?.writeFile(content)
   return {
     path: file,
-    handle,
+    ...(handle ? { handle } : { bytes: content }),
     size: content.length,
     crc32: zlib.crc32(content),
     async [Symbol.asyncDispose]() {
-      await handle.close()
+      await handle?.close()
       await rm(path.dirname(file), { recursive: true, force: true })
     },
   }
@@ -36,8 +36,12 @@ export async function tempFile(dir: string, content: Buffer): Promise<TempFile &
 
 /** What every storage does. */
 export function storageConformance(harness: () => StorageHarness): void {
+  for (const where of ['on disk', 'in memory']) describe(`of files ${where}`, () => conformance(harness, where))
+}
+
+function conformance(harness: () => StorageHarness, kind: string): void {
   async function put(content: Buffer, where: string, more: Partial<PutOptions> = {}, signal = never) {
-    await using file = await tempFile(harness().tempDir, content)
+    await using file = await tempFile(harness().tempDir, content, kind)
     return await harness().storage.put(file, where, { ...options, ...more }, signal)
   }
 

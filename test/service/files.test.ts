@@ -27,10 +27,10 @@ describe('the files', () => {
   function half(name: string) {
     let finish: () => void = () => {}
     const url = origin.on(name, (_request, response) => {
-      response.write('x'.repeat(100_000))
+      response.write('x'.repeat(300_000))
       finish = () => response.end('the rest')
     })
-    return { url, finish: () => finish(), size: 100_008 }
+    return { url, finish: () => finish(), size: 300_008 }
   }
 
   const temporary = (id: string) => new RegExp(`^${id}\\.[^/]+\\.tmp$`)
@@ -74,7 +74,7 @@ describe('the files', () => {
     it('are none where the download has failed, however it did', async () => {
       const before = await filesIn(service.root)
       origin.on('/cut', (_request, response) => {
-        response.writeHead(200, { 'content-length': 300_000 }).write('x'.repeat(200_000), () => response.destroy())
+        response.writeHead(200, { 'content-length': 500_000 }).write('x'.repeat(400_000), () => response.destroy())
       })
       const stopped = half('/stopped')
       for (const job of [
@@ -102,7 +102,7 @@ describe('the files', () => {
       `${id}.part`,
       `${id}.other-service.tmp`,
       `${id}.abcd-1-abcd.tmp`,
-      `${id}.0badcafe-1-0badcafe.tmp`, // of another host, whose process may live
+      `${id}.0badcafe-1-0badcafe-1.tmp`, // of another host, whose process may live
       '.hidden.tmp',
     ]
     for (const name of foreign) await writeFile(path.join(service.tempDir, name), 'not ours')
