@@ -42,6 +42,8 @@ export class ImportError extends Error {
 
 const PATIENCE_MS = 15_000
 const PROGRESS_EVERY_MS = 10_000
+/** Many aggregations have few jobs: while one waits for an answer, others are asked for. */
+const QUEUES_AT_ONCE = 8
 const STILL_ALIVE =
   '--stopped: a process of the Go service is connected to its Redis, or was within the last ten seconds'
 
@@ -93,7 +95,7 @@ function importing(
 
   return async (stop: AbortSignal): Promise<void> => {
     for (const kind of kinds) await resume(kind, stop)
-    for (const kind of kinds) for await (const queue of source.queues(kind)) await drain(kind, queue, stop)
+    for (const kind of kinds) await forEach(source.queues(kind), (queue) => drain(kind, queue, stop))
     if (stopped) await collect(stop)
   }
 
@@ -178,4 +180,12 @@ function importing(
     unknownFields.add(name)
     log.warn({ field: name }, 'jobs have a field that is not known here: it is left out')
   }
+}
+
+async function forEach<T>(items: AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  const iterator = items[Symbol.asyncIterator]()
+  const worker = async () => {
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) await work(next.value)
+  }
+  await Promise.all(Array.from({ length: QUEUES_AT_ONCE }, worker))
 }
