@@ -368,14 +368,16 @@ describe('import from the Go service', () => {
     assert.deepEqual((await claimed(t.q))[0]?.job.request?.requestHeaders, { 'User-Agent': 'bot/1' })
   })
 
-  it('moves within one server, from one database to another', async () => {
-    await using go = goServiceOn(target, 5)
-    await using q = openQueue(target)
-    const ids = [await go.post(), await go.post()].sort()
-    assert.equal((await importing(go, q)).count('downloads'), 2)
-    assert.deepEqual((await claimed(q)).map(({ job }) => job.id).sort(), ids)
-    await q.check()
-  })
+  for (const db of [5, 0]) {
+    it(`moves within one server, from database ${db} to 0`, async () => {
+      await using go = goServiceOn(target, db)
+      await using q = openQueue(target)
+      const ids = [await go.post(), await go.post()].sort()
+      assert.equal((await importing(go, q, { stopped: true })).count('downloads'), 2)
+      assert.deepEqual((await claimed(q)).map(({ job }) => job.id).sort(), ids)
+      await q.check()
+    })
+  }
 
   it('goes on where an import ended early: what was taken keeps its limit, though its aggregation is gone', async () => {
     await using t = both()
