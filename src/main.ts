@@ -182,7 +182,7 @@ async function check(flags: Flags): Promise<void> {
 async function importJobs(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
   const from = RedisConfig.safeParse({ url: flags.from })
   if (!from.success) throw new UsageError('--from: the Redis of the Go service is required, as redis://HOST:PORT/DB')
-  const { redis, processor, backends } = load(flags, log)
+  const { redis, processor, backends } = await load(flags, log, stop)
   const { runImport } = await import('./import/import.ts')
   const { storageFor } = await import('./storage/storage-for.ts')
   const { filestorage, storage_dir: rootdir = '' } = processor

@@ -1,5 +1,6 @@
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { durableWrites } from '../queue/durable.ts'
 import { type AdoptedJob, adoption } from '../queue/import/adoption.ts'
 import { type GoJob, goServiceOf, type Kind, kinds, takenKey } from '../queue/import/go-service.ts'
 import { keysOf } from '../queue/keys.ts'
@@ -70,7 +71,7 @@ export async function runImport(
     const clients = { 'the Redis of the Go service': source, 'our Redis': target }
     const alive = await whileReachable(clients, patienceMs, () => goService.alive())
     if (stopped && alive) throw new ImportError(STILL_ALIVE)
-    const adopt = adoption(target, keysOf(options.redis.key_prefix))
+    const adopt = adoption(durableWrites(target, options.redis), keysOf(options.redis.key_prefix))
     const move = importing(options, goService, adopt, tally, print)
     await whileReachable(clients, patienceMs, () => move(stop)).finally(() => {
       for (const line of tally.lines(dryRun)) print(line)

@@ -3,7 +3,7 @@ import { type What, whats } from './translation.ts'
 /** What an import did, counted. */
 export interface Tally {
   moved(what: What, jobs: number): void
-  /** Jobs that an earlier import had moved and could not remove any more. */
+  /** Jobs that an earlier import had moved, and could not remove any more. */
   known(jobs: number): void
   refused(): void
   readonly refusals: number
@@ -31,7 +31,7 @@ export function tallying(): Tally {
     },
     lines(dryRun) {
       const rows: [string, number][] = whats.map((what) => [what, moved.get(what) ?? 0])
-      if (known > 0) rows.push(['moved by an earlier import', known])
+      if (known > 0) rows.push(['moved before', known])
       rows.push(['refused, left where they are', refusals])
       const heading = dryRun ? 'would be moved' : 'moved'
       const width = Math.max(...rows.map(([name]) => name.length))

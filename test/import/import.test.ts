@@ -269,10 +269,9 @@ describe('import from the Go service', () => {
     await using t = both()
     for (let i = 0; i < 3; i++) await t.go.post()
     await t.go.post({ URL: 'ftp://origin.example/' })
-    const done = await t.go.post()
-    await t.go.popJob('shop')
-    await t.go.start(done)
-    await t.go.redis.zrem('jobs:shop', done)
+    const interrupted = await t.go.post()
+    await t.go.redis.zrem('jobs:shop', interrupted)
+    await t.go.start(interrupted)
     const taken = await t.go.post()
     await t.go.redis.zrem('jobs:shop', taken)
     await t.go.redis.zadd('downloader-import:downloads', 1, taken)
@@ -280,8 +279,8 @@ describe('import from the Go service', () => {
     const { clean, lines, count } = await t.run({ dryRun: true, stopped: true })
     assert.equal(clean, false)
     assert.ok(lines.some((line) => /would be moved/.test(line)))
-    // what was popped and not begun is interrupted, too; what was taken is to be downloaded still
-    assert.deepEqual([count('downloads'), count('interrupted downloads')], [3, 2])
+    // what an earlier import has taken is to be downloaded still
+    assert.deepEqual([count('downloads'), count('interrupted downloads')], [4, 1])
     assert.equal(count('refused, left where they are'), 1)
     assert.deepEqual(await t.go.contents(), before)
     assert.deepEqual(await t.q.contents(), {})
@@ -406,7 +405,7 @@ describe('import from the Go service', () => {
     await t.go.redis.zadd('downloader-import:downloads', 1, id)
     const { clean, count } = await t.run()
     assert.deepEqual(
-      { clean, moved: count('downloads'), known: count('moved by an earlier import') },
+      { clean, moved: count('downloads'), known: count('moved before') },
       { clean: true, moved: 0, known: 1 },
     )
     assert.deepEqual(await claimed(t.q), [])
@@ -446,6 +445,17 @@ describe('import from the Go service', () => {
     assert.equal(count('downloads'), requests.size)
     assert.equal(popped.length + requests.size, ids.size)
     assert.deepEqual(new Set([...popped, ...requests.keys()]), ids)
+  })
+
+  it('removes nothing before our Redis is as safe as it is configured to be', async () => {
+    await using t = both()
+    const id = await t.go.post()
+    await assert.rejects(t.run({ redis: { ...t.q.config, wait_replicas: 1 } }), RedisUnavailable)
+    assert.equal(await t.go.redis.exists(`job:${id}`, 'downloader-import:downloads'), 2)
+    const { clean, count } = await t.run()
+    assert.deepEqual({ clean, known: count('moved before') }, { clean: true, known: 1 })
+    assert.equal(await t.go.redis.exists(`job:${id}`, 'downloader-import:downloads'), 0)
+    assert.equal((await claimed(t.q)).length, 1)
   })
 
   it('gives up when a Redis is away, and loses nothing', async () => {

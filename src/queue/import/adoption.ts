@@ -1,8 +1,8 @@
 import type { DownloadRequest } from '../../jobs/job.ts'
 import type { Place } from '../../jobs/places.ts'
 import { type Patch, packPatch, packRequest } from '../../jobs/record.ts'
+import type { Write } from '../durable.ts'
 import type { Keys } from '../keys.ts'
-import type { Client } from '../redis.ts'
 
 /** A job of another service, as it is to be ours. */
 export interface AdoptedJob {
@@ -23,14 +23,14 @@ const REMEMBER_MS = 30 * 86_400_000
  *
  * @returns false when we have had a job of that id, which nothing changes then
  */
-export function adoption(redis: Client, keys: Keys): (job: AdoptedJob) => Promise<boolean> {
+export function adoption(write: Write, keys: Keys): (job: AdoptedJob) => Promise<boolean> {
   return async ({ id, request, place, dueMs, patch }) => {
     const record = [id, request ? packRequest(request) : '', REMEMBER_MS, place.kind]
     const state = packPatch(patch)
     if (place.kind === 'rest') {
-      return (await redis.adoptJob(keys.rest(place.reason), ...record, '', '', '', '', ...state)) === 1
+      return (await write('adoptJob', keys.rest(place.reason), ...record, '', '', '', '', ...state)) === 1
     }
     const { room, group, limit = 0, gift = '' } = place
-    return (await redis.adoptJob(keys.room(room), ...record, dueMs, group, limit, gift, ...state)) === 1
+    return (await write('adoptJob', keys.room(room), ...record, dueMs, group, limit, gift, ...state)) === 1
   }
 }
