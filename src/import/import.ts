@@ -1,3 +1,14 @@
+//   the Go service's Redis                                    ours
+//
+//   jobs:<aggr_id>  ─┐ take                        adopt
+//   CallbackQueue   ─┼──────▶ downloader-import:* ───────▶ room, rest   once for each id
+//   JobDeletionQueue─┘          │ remove
+//                               ▼
+//   job:<id> in no queue ─────▶ gone        only once the Go service is stopped
+//
+// Each arrow is one atomic script, and may be repeated. An import that dies leaves jobs in downloader-import:*, where the
+// next one begins.
+
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
 import { durableWrites } from '../queue/durable.ts'
@@ -9,18 +20,6 @@ import { connect, type RedisConfig } from '../queue/redis.ts'
 import { type Tally, tallying } from './tally.ts'
 import { Refused, translation, type What } from './translation.ts'
 
-/**
- *   the Go service's Redis                                    ours
- *
- *   jobs:<aggr_id>  ─┐ take                        adopt
- *   CallbackQueue   ─┼──────▶ downloader-import:* ───────▶ room, rest   once for each id
- *   JobDeletionQueue─┘          │ remove
- *                               ▼
- *   job:<id> in no queue ─────▶ gone        only once the Go service is stopped
- *
- * Each arrow is one atomic script, and may be repeated. An import that dies leaves jobs in downloader-import:*, where the
- * next one begins.
- */
 export interface ImportOptions {
   /** The Redis of the Go service. */
   from: RedisConfig

@@ -114,6 +114,8 @@ describe('downloader import', () => {
         assert.equal(await last.ended, 0, last.stderr())
         assert.ok(kills >= 3, `only ${kills} imports were killed`)
 
+        const check = startRole(['check', '-c', configFile])
+        assert.equal(await check.ended, 0, check.stdout())
         const { requests, states } = await q.check()
         const held = new Set([...requests.keys(), ...states.keys()])
         const twice = [...seen].filter(([id, times]) => times > 1 || held.has(id))
