@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { type Log, newLog } from './log.ts'
+import { RedisConfig } from './queue/redis.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
@@ -16,6 +17,9 @@ const HELP = `downloader: downloads what other services ask for
   downloader notifier -c FILE                       a worker that calls back
   downloader check [--repair] [-c FILE]             counts every job anew while the service works, and tells what is wrong;
                                                     exits with 1 when something is
+  downloader import --from redis://HOST:PORT/DB [--stopped] [--dry-run] [-c FILE]
+                                                    moves the jobs of the Go service over, see docs/migration.md; exits
+                                                    with 1 when one was refused
   downloader version
 
   -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
@@ -34,6 +38,9 @@ const options = {
   port: { type: 'string', short: 'p' },
   demo: { type: 'boolean' },
   repair: { type: 'boolean' },
+  from: { type: 'string' },
+  stopped: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -56,6 +63,8 @@ async function main(argv: string[]): Promise<void> {
       return untilStopped('downloader', (log, stop) => start(flags, log, stop))
     case 'check':
       return check(flags)
+    case 'import':
+      return untilStopped('import', (log, stop) => importJobs(flags, log, stop))
     case undefined:
       throw new UsageError('a command is missing')
     default:
@@ -169,6 +178,33 @@ async function check(flags: Flags): Promise<void> {
   if (!(await checking(config.redis, flags.repair === true, print, log))) process.exitCode = 1
 }
 
+/** `import`: exits with 1 when a job was refused, or the import was stopped. */
+async function importJobs(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+  const from = RedisConfig.safeParse({ url: flags.from })
+  if (!from.success) throw new UsageError('--from: the Redis of the Go service is required, as redis://HOST:PORT/DB')
+  const { redis, processor, backends } = await load(flags, log, stop)
+  const { runImport } = await import('./import/import.ts')
+  const { storageFor } = await import('./storage/storage-for.ts')
+  const { filestorage, storage_dir: rootdir = '' } = processor
+  const storage = storageFor(filestorage ?? { type: 'filesystem', rootdir })
+  const options = {
+    from: from.data,
+    redis,
+    backends: typesOf(backends),
+    storage: storage.name,
+    dryRun: flags['dry-run'] === true,
+    stopped: flags.stopped === true,
+    log,
+  }
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  const clean = await runImport(options, print, stop).catch((error: unknown) => {
+    if (!stop.aborted) throw error
+    log.warn('stopped early: the next import goes on from here')
+  })
+  await storage.close()
+  if (!clean) process.exitCode = 1
+}
+
 /** API, processor and notifier in one process: when one of them ends, the others are stopped too. */
 async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_url: string) => {}): Promise<void> {
   const together = new AbortController()
@@ -270,7 +306,7 @@ main(process.argv.slice(2)).then(
   () => process.exit(),
   (error: unknown) => {
     if (error instanceof UsageError) process.stderr.write(`downloader: ${error.message}\n\n${HELP}`)
-    else if (error instanceof Error && ['ConfigError', 'RedisUnavailable'].includes(error.name))
+    else if (error instanceof Error && ['ConfigError', 'ImportError', 'RedisUnavailable'].includes(error.name))
       process.stderr.write(`downloader: ${error.message}\n`)
     else
       process.stderr.write(`downloader: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)

@@ -3,7 +3,10 @@ import { type Client, type RedisConfig, RedisUnavailable } from './redis.ts'
 import { scripts } from './scripts.ts'
 
 /** Runs a script that writes; resolves to its reply when the write is as safe as the deployment wants it. */
-export type Write = (script: 'addJob' | 'wakeJob' | 'touch', ...args: (string | number)[]) => Promise<unknown>
+export type Write = (
+  script: 'addJob' | 'wakeJob' | 'adoptJob' | 'touch',
+  ...args: (string | number)[]
+) => Promise<unknown>
 
 /** Less than a command may take: what is not safe by then is answered with 503. */
 const WAIT_MS = 700

@@ -18,6 +18,7 @@
 --   state:<id>       hash    what changes of it
 --   totals           hash    accepted, gone
 --   rooms            set     names of the rooms that ever had a job
+--   imported         set     ids that were taken over from the Go service, for a time
 --
 -- A group with something pending stands in :line, or in :due, or, while it is full or paused, in neither.
 

@@ -5,6 +5,8 @@ const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta
 const lib = read('lib')
 const script = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + read(name) })
 const plain = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: read(name) })
+const goLib = read('import/lib')
+const ofGoService = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: goLib + read(`import/${name}`) })
 
 /** For `new Redis({ scripts })`: ioredis sends EVALSHA, and the source where the server does not know it. */
 export const scripts = {
@@ -23,6 +25,11 @@ export const scripts = {
   checkGroups: script('check/groups'),
   recountRoom: plain('check/recount'),
   mendJob: script('check/mend'),
+  adoptJob: script('import/adopt'),
+  peekGoJobs: ofGoService('peek'),
+  takeGoJobs: ofGoService('take', 2),
+  giveBackGoJob: ofGoService('give-back', 2),
+  findGoStrays: ofGoService('strays', 5),
 }
 
 /** `{ ms that the leases stand, idleMs, { id, token, group, gift, request, { state … } } … }` */
@@ -34,6 +41,8 @@ export type AccountReply = [
   rooms: (string | number)[], // name, pending, claimed, name, …
   rest: (string | number)[], // reason, number, reason, …
 ]
+/** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
+export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
 
 type Args = (string | number)[]
 
@@ -54,5 +63,10 @@ declare module 'ioredis' {
     checkGroups(room: string, mend: '0' | '1', ...groups: string[]): Result<string[], Context>
     recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number], Context>
     mendJob(totals: string, id: string, ...args: Args): Result<0 | 1, Context>
+    adoptJob(target: string, ...args: Args): Result<0 | 1, Context>
+    peekGoJobs(queue: string, ...ids: string[]): Result<GoRow[], Context>
+    takeGoJobs(queue: string, taken: string, ...ids: string[]): Result<GoRow[], Context>
+    giveBackGoJob(taken: string, queue: string, id: string, score: number): Result<0 | 1, Context>
+    findGoStrays(...queuesAndIds: string[]): Result<GoRow[], Context>
   }
 }

@@ -120,6 +120,10 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     snapshot.totals = numbers(value)
     return
   }
+  if (name === 'imported') {
+    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    return
+  }
   if (name === 'rooms') {
     snapshot.registered = new Set(value)
     return

@@ -20,6 +20,7 @@ const TYPES: Record<string, string> = {
   totals: 'hash',
   rooms: 'set',
   probe: 'string',
+  imported: 'set',
   line: 'zset',
   due: 'zset',
   groups: 'hash',
@@ -40,7 +41,7 @@ const TYPES: Record<string, string> = {
  */
 export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: string } | undefined {
   const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
-  if (name === 'totals' || name === 'rooms' || name === 'probe') return typed(name, { use: 'other' })
+  if (['totals', 'rooms', 'imported', 'probe'].includes(name)) return typed(name, { use: 'other' })
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
   const [, own = '', id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })

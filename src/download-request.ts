@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
-import { parseMimePattern } from '../jobs/mime-pattern.ts'
-import { withoutConnectionHeaders } from '../net/request-headers.ts'
+import type { CallbackType, DownloadRequest } from './jobs/job.ts'
+import { parseMimePattern } from './jobs/mime-pattern.ts'
+import { withoutConnectionHeaders } from './net/request-headers.ts'
 
 const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
 const MAX_URL = 8192
@@ -117,7 +117,7 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
         if (!type || !dst) return
         if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
-        const wrong = DESTINATIONS[type](dst)
+        const wrong = destinationFault(type, dst)
         if (wrong) complain(fields[1], wrong)
       }
     })
@@ -156,7 +156,6 @@ function callbackOf(body: Body) {
 
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 
-/** What is wrong with a destination, by type of callback. */
 const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {
   http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
   kafka: (topic) =>
@@ -166,6 +165,10 @@ const DESTINATIONS: Record<CallbackType, (destination: string) => string | undef
       ? undefined
       : 'must be the URL of an SQS queue',
 }
+
+/** What is wrong with where a callback goes, if anything. */
+export const destinationFault = (type: CallbackType, destination: string): string | undefined =>
+  DESTINATIONS[type](destination)
 
 function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
