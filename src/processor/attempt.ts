@@ -63,7 +63,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
       }
       return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
     } catch (error) {
-      response.discard()
+      await response.discard()
       throw withStatus(error, response.status)
     }
   }

@@ -54,10 +54,14 @@ end
 -- What workers left behind goes back to its old place. A bounded number a call: the next one goes on.
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0, 100)) do
   local _, score, group = claim_of(room, id)
-  release(room, id, group)
-  redis.call("HINCRBY", state_key(id), "stalls", 1)
-  pend(room, id, group, score)
-  advance(room, group)
+  if group then
+    release(room, id, group)
+    redis.call("HINCRBY", state_key(id), "stalls", 1)
+    pend(room, id, group, score)
+    advance(room, group)
+  else
+    redis.call("ZREM", leases, id) -- data was lost: nobody else must suffer
+  end
 end
 
 for _, group in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, 100)) do
@@ -73,8 +77,9 @@ while #ids < count do
   if not group then break end
   local pending = room .. ":pending:" .. group
   places[group] = places[group] or places_in(room, group)
-  if places[group] > 0 then
-    local id, score = unpack(redis.call("ZPOPMIN", pending))
+  local id, score
+  if places[group] > 0 then id, score = unpack(redis.call("ZPOPMIN", pending)) end
+  if id then
     redis.call("SADD", room .. ":claimed:" .. group, id)
     claims[#claims + 1], claims[#claims + 2] = id, token .. " " .. score .. " " .. group
     expiries[#expiries + 1], expiries[#expiries + 2] = now + lease, id

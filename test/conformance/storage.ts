@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import zlib from 'node:zlib'
 import type { PutOptions, Storage, TempFile } from '../../src/storage/storage.ts'

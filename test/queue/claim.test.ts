@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { checkQueue } from '../../src/queue/check/check.ts'
 import type { ClaimReply } from '../../src/queue/scripts.ts'
 import { never, queueSuite, type TestQueue } from '../support/queue.ts'
 
@@ -283,6 +284,24 @@ describe('claiming', () => {
     await addMany(q, 2, 'cats')
     const [, idleMs] = await call(q, 'worker', 1, 1)
     assert.equal(idleMs, 0)
+  })
+
+  test('suffers no other group to be held up by one whose jobs were deleted by hand', async (q) => {
+    const room = q.room()
+    await addMany(q, 2, 'deleted', 5)
+    await addMany(q, 2, 'whole', 5)
+    const deleted = await q.redis.zrange(`${q.base}downloads:pending:deleted`, '0', '-1')
+    await q.redis.del(`${q.base}downloads:pending:deleted`)
+    assert.equal((await q.claim(room, 10)).length, 2)
+
+    const [lost] = await q.claim(q.room({ leaseMs: 1 })).then(() => q.redis.hkeys(`${q.base}downloads:claims`))
+    assert.ok(lost)
+    await q.redis.hdel(`${q.base}downloads:claims`, lost)
+    await q.travel(60_000)
+    assert.equal((await q.claim(room, 10)).length, 1)
+
+    assert.ok(deleted.length === 2)
+    await checkQueue(q.redis, q.keys, { mend: true, onFinding: () => {} })
   })
 })
 
