@@ -54,6 +54,8 @@ export interface Move {
 export const downloadsRoom = 'downloads'
 export const callbacksRoom = (type: CallbackType): string => `callbacks:${type}`
 export const deletionsRoom = (storage: string): string => `deletions:${storage}`
+/** The storage whose deletions a room has; undefined for any other room. */
+export const storageOf = (room: string): string | undefined => /^deletions:(.*)$/s.exec(room)?.[1]
 
 /** Where a new job begins. */
 export function firstPlace(request: DownloadRequest): Place & { kind: 'room' } {
@@ -84,6 +86,33 @@ export function receiverOf({ type, destination }: { type: CallbackType; destinat
   if (type !== 'http') return destination
   const { protocol, hostname, port } = new URL(destination)
   return `${protocol}//${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+}
+
+/** A room and a group of it. */
+export interface Spot {
+  room: string
+  group: string
+}
+
+/** Wherever in a room a job can be in its life, whatever becomes of it. */
+export function everySpot(request: DownloadRequest | undefined, storages: string[]): Spot[] {
+  const spots = storages.map((storage) => ({ room: deletionsRoom(storage), group: storage }))
+  if (!request) return spots
+  spots.push({ room: downloadsRoom, group: request.aggrId })
+  for (const success of [true, false]) {
+    const target = callbackTarget(request, success)
+    if (target) spots.push({ room: callbacksRoom(target.type), group: receiverOf(target) })
+  }
+  return spots
+}
+
+/** Nobody knows any more when the file of a job that was lost on its way to deletion may go. */
+const LOST_DELETION_MS = 24 * 60 * 60 * 1000
+
+/** Where a job goes on that was found in no place at all, as far as its record tells. */
+export function placeOfLost(job: Job): Place {
+  if (!job.request) return deletionPlace(job, LOST_DELETION_MS)
+  return job.result ? callbackPlace(job, job.result) : firstPlace(job.request)
 }
 
 /** Where `job` goes after `outcome`, and what its record remembers of it. */

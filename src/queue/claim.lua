@@ -56,7 +56,7 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
   local _, score, group = claim_of(room, id)
   release(room, id, group)
   redis.call("HINCRBY", state_key(id), "stalls", 1)
-  redis.call("ZADD", room .. ":pending:" .. group, score, id)
+  pend(room, id, group, score)
   advance(room, group)
 end
 
@@ -97,6 +97,7 @@ while #ids < count do
   end
 end
 if #ids > 0 then
+  redis.call("HINCRBY", room, "pending", -#ids)
   redis.call("HSET", room .. ":claims", unpack(claims))
   redis.call("ZADD", leases, unpack(expiries))
   redis.call("SET", room .. ":call:" .. worker, call .. " " .. table.concat(ids, " "), "PX", lease * 2)

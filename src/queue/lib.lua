@@ -1,7 +1,7 @@
 -- What the room's scripts share; put in front of each of them when they are loaded.
 --
--- KEYS[1] is the room, `{prefix}:<room>`: a hash of the room's own settings (`limit`). All other keys of the room are
--- that name and a suffix, so they live in its hash slot:
+-- KEYS[1] is the room, `{prefix}:<room>`: a hash of the room's own `limit`, and of how many jobs are `pending` in it.
+-- All other keys of the room are that name and a suffix, so they live in its hash slot:
 --   :line            zset    groups that can run now: position in the line
 --   :due             zset    groups that can run later: ms since the epoch
 --   :groups          hash    every group that exists: "<limit> <gift>", as its first job gave them
@@ -17,6 +17,7 @@
 --   request:<id>     string  the job's immutable request
 --   state:<id>       hash    what changes of it
 --   totals           hash    accepted, gone
+--   rooms            set     names of the rooms that ever had a job
 --
 -- A group with something pending stands in :line, or in :due, or, while it is full or paused, in neither.
 
@@ -57,26 +58,26 @@ local function places_in(room, group)
   return limit_of(room, group) - running
 end
 
+-- From when on, in ms since the epoch, the group may start something; nothing while it is full, paused or empty.
+local function startable_from(room, group)
+  local first = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")[2]
+  if not first or places_in(room, group) <= 0 then return nil end
+  return math.max(tonumber(first), tonumber(redis.call("HGET", room .. ":holds", group) or "0"))
+end
+
 -- Puts a group where it belongs: into the line, among those that are due later, or nowhere. Every script that changes
 -- what decides this (the pending jobs, the claims, a limit, a hold) ends with it.
 local function stand(room, group)
   local line, due = room .. ":line", room .. ":due"
-  local head = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")
-  if not head[1] or places_in(room, group) <= 0 then
+  local at = startable_from(room, group)
+  if not at then
     redis.call("ZREM", line, group)
     redis.call("ZREM", due, group)
-    if not head[1] and redis.call("EXISTS", room .. ":claimed:" .. group) == 0 then
+    if redis.call("EXISTS", room .. ":pending:" .. group, room .. ":claimed:" .. group) == 0 then
       redis.call("HDEL", room .. ":groups", group)
       redis.call("HDEL", room .. ":holds", group)
     end
-    return
-  end
-  local at = tonumber(head[2])
-  local held = redis.call("HGET", room .. ":holds", group)
-  if held then
-    if tonumber(held) > now then at = math.max(at, tonumber(held)) else redis.call("HDEL", room .. ":holds", group) end
-  end
-  if at > now then
+  elseif at > now then
     local first = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")[2]
     redis.call("ZREM", line, group)
     redis.call("ZADD", due, at, group)
@@ -95,10 +96,18 @@ local function advance(room, group)
   if not redis.call("ZSCORE", room .. ":line", group) then stand(room, group) end
 end
 
+-- Makes a job pending in a group that exists; the caller then lets the group stand.
+local function pend(room, id, group, at)
+  local added = redis.call("ZADD", room .. ":pending:" .. group, at, id)
+  if redis.call("HINCRBY", room, "pending", added) == 1 then
+    redis.call("SADD", prefix .. "rooms", string.sub(room, #prefix + 1))
+  end
+end
+
 -- Makes a job pending. A group that does not exist yet begins with this job's limit and gift.
 local function enqueue(room, id, group, limit, gift, at)
   redis.call("HSETNX", room .. ":groups", group, limit .. " " .. gift)
-  redis.call("ZADD", room .. ":pending:" .. group, at, id)
+  pend(room, id, group, at)
   advance(room, group)
 end
 

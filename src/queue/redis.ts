@@ -29,6 +29,10 @@ export const RedisConfig = z
       .string()
       .regex(/^[^{}\s]+$/, 'must not be empty nor hold braces or spaces')
       .default('downloader'),
+    /** A job is accepted when as many replicas have it. */
+    wait_replicas: z.number().int().min(0).max(10).optional(),
+    /** A job is accepted when the master has it in its append-only file, on disk. */
+    wait_aof: z.boolean().optional(),
   })
   .refine((redis) => redis.addr ?? redis.url ?? redis.sentinel ?? redis.cluster, 'needs addr, url, sentinel or cluster')
   .refine((redis) => !redis.sentinel || redis.master_name, { path: ['master_name'], message: 'goes with sentinel' })

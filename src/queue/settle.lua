@@ -25,7 +25,7 @@ if kind == "gone" then
   redis.call("HINCRBY", prefix .. "totals", "gone", 1)
 elseif kind == "again" then
   patch(id, 6)
-  redis.call("ZADD", room .. ":pending:" .. group, now + ARGV[4], id)
+  pend(room, id, group, now + ARGV[4])
   local until_ms = now + ARGV[5]
   if until_ms > now and until_ms > tonumber(redis.call("HGET", room .. ":holds", group) or "0") then
     redis.call("HSET", room .. ":holds", group, until_ms)
@@ -33,7 +33,7 @@ elseif kind == "again" then
   end
 elseif kind == "back" then
   patch(id, 4)
-  redis.call("ZADD", room .. ":pending:" .. group, score, id)
+  pend(room, id, group, score)
 elseif kind == "rest" then
   patch(id, 4)
   redis.call("HDEL", state_key(id), "stalls")

@@ -127,7 +127,7 @@ describe('claiming', () => {
       await q.settle(room, claim, { kind: 'gone' })
     }
     const left = Object.keys(await q.contents()).filter((key) => !key.includes(':call:'))
-    assert.deepEqual(left, [`${q.base}totals`])
+    assert.deepEqual(left, [`${q.base}downloads`, `${q.base}rooms`, `${q.base}totals`])
 
     await addMany(q, 3, 'cats', 2)
     const claims = await q.claim(room, 5)

@@ -4,6 +4,8 @@ import type { Client } from '../../src/queue/redis.ts'
 /** A room as it stands in Redis; see src/queue/lib.lua. */
 export interface RoomState {
   limit: number | undefined
+  /** How many jobs are pending, as the room counts them. */
+  counted: number
   line: Map<string, number>
   due: Map<string, number>
   groups: Map<string, string>
@@ -25,6 +27,8 @@ export interface Snapshot {
   requests: Map<string, string>
   states: Map<string, Map<string, string>>
   totals: Map<string, number>
+  /** The rooms that the deployment says it has. */
+  registered: Set<string>
 }
 
 export interface CheckOptions {
@@ -74,6 +78,7 @@ export async function contentsOf(redis: Client, base: string): Promise<Record<st
 
 const newRoom = (): RoomState => ({
   limit: undefined,
+  counted: 0,
   line: new Map(),
   due: new Map(),
   groups: new Map(),
@@ -96,6 +101,7 @@ export async function snapshotOf(redis: Client, base: string): Promise<Snapshot>
     requests: new Map(),
     states: new Map(),
     totals: new Map(),
+    registered: new Set(),
   }
   for (const row of rows) place(snapshot, base, row)
   return snapshot
@@ -112,6 +118,10 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   if (own) return
   if (name === 'totals') {
     snapshot.totals = numbers(value)
+    return
+  }
+  if (name === 'rooms') {
+    snapshot.registered = new Set(value)
     return
   }
 
@@ -131,8 +141,10 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   else if (list === 'claims') for (const [id, claim] of pairs(value)) room.claims.set(id, parseClaim(claim))
   else {
     assert.equal(kind, 'hash', `${key} is no key of ours`)
-    assert.deepEqual([...texts(value).keys()], ['limit'], `${key} is no key of ours`)
-    room.limit = Number(texts(value).get('limit'))
+    const own = numbers(value)
+    for (const field of own.keys()) assert.match(field, /^(limit|pending)$/, `${key} has no such field`)
+    room.limit = own.get('limit')
+    room.counted = own.get('pending') ?? 0
   }
 }
 
@@ -170,6 +182,9 @@ export async function checkInvariants(redis: Client, base: string, { since }: Ch
   for (const [reason, ids] of snapshot.rest) for (const id of ids.keys()) put(id, `rest ${reason}`)
   for (const [name, room] of snapshot.rooms) {
     for (const [group, ids] of room.pending) for (const id of ids.keys()) put(id, `pending in ${name} ${group}`)
+    const pending = [...room.pending.values()].reduce((sum, ids) => sum + ids.size, 0)
+    assert.equal(room.counted, pending, `${name} counts what is pending`)
+    if (pending > 0) assert.ok(snapshot.registered.has(name), `${name} is known as a room`)
     for (const [group, ids] of room.claimed) for (const id of ids) put(id, `claimed in ${name} ${group}`)
     checkClaims(name, room)
     checkGroups(name, room, snapshot.now, since?.rooms.get(name) ?? (since ? newRoom() : undefined))
