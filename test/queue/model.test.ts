@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Place } from '../../src/jobs/places.ts'
 import { packRequest } from '../../src/jobs/record.ts'
-import type { ClaimReply } from '../../src/queue/scripts.ts'
+import type { ClaimReply, ClaimRow } from '../../src/queue/scripts.ts'
 import { openQueue, queueSuite, request, type Snapshot, type TestQueue } from '../support/queue.ts'
 
 const LEASE_MS = 10_000
@@ -123,9 +123,9 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       )
       const roomLimit = step.room === 'downloads' ? 0 : step.roomLimit
       const pairs = leaving.flatMap(({ id, token }) => [id, token])
-      const args = [step.worker, ++clients.calls, step.count, LEASE_MS, roomLimit, ...pairs]
+      const args = [step.worker, ++clients.calls, step.count, LEASE_MS, roomLimit, 0, ...pairs]
       const reply = await redis.claimJobs(keys.room(step.room), ...args)
-      const claims = reply.slice(2) as ClaimReply[2][]
+      const claims = reply.slice(3) as ClaimRow[]
       assert.ok(claims.length <= step.count)
       for (const [id, token] of claims) clients.held.push({ id, token, room: step.room })
       clients.lastCall.set(`${step.worker} ${step.room}`, { args, reply })
@@ -133,13 +133,13 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
     }
     case 'claim again': {
       const last = clients.lastCall.get(`${step.worker} ${step.room}`)
-      if (!last || last.reply.length === 2) return
+      if (!last || last.reply.length === 3) return
       // a worker sends a call again as long as it was not answered, which is never longer than this
       const call = before.rooms.get(step.room)?.calls.get(step.worker)
       if (call === undefined) return
       await unchanged(q, async () => {
-        const [, , ...again] = await redis.claimJobs(keys.room(step.room), ...last.args)
-        const [, , ...first] = last.reply
+        const [, , , ...again] = await redis.claimJobs(keys.room(step.room), ...last.args)
+        const [, , , ...first] = last.reply
         const still = first.filter(([id, token]) => holder({ id, token, room: step.room }) === token)
         assert.deepEqual(
           again.map(([id, token, group]) => [id, token, group]),
@@ -185,7 +185,8 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
           ) ?? [],
       )
       const pairs = claims.flatMap(({ id, token }) => [id, token])
-      const lost = pairs.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, ...pairs)
+      const lost =
+        pairs.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...pairs)
       const expected = claims.filter((claim) => holder(claim) !== claim.token).map(({ id }) => id)
       assert.deepEqual(lost, expected)
       return
