@@ -74,6 +74,9 @@ export function leasesOf(room: Room, log: Log) {
     if (++ticks % 4 === 0) void extend()
   }, tickMs)
 
+  // Another server may lack some of our claims: it must hear of them before it gives their places away.
+  room.onReconnect(() => void extend())
+
   return {
     /** @param leaseEnd by `performance.now()` */
     hold(claim: Claim, leaseEnd: number, leave = () => {}): Lease {

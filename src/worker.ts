@@ -37,6 +37,7 @@ const MAX_IDLE_MS = 5000
 const GATE_MS = 1000
 /** After the grace, what was aborted gets this long to let go and be handed back; then as long to give Redis up. */
 const LET_GO_MS = 2000
+const RETIRE_MS = 500
 
 /**
  * The one loop that processor and notifier run: claim, run, settle, and sleep until something may be due. When `stop`
@@ -86,6 +87,10 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   await pause(LET_GO_MS, done.signal)
   if (running.size > 0) log.error({ jobs: running.size }, 'jobs do not stop: their leases will run out')
   for (const { leases } of counters) leases.close()
+  const late = new AbortController()
+  const retired = Promise.all(counters.map(({ room }) => room.retire())).catch(() => {})
+  await Promise.race([retired, pause(RETIRE_MS, late.signal)])
+  late.abort()
 
   async function claimFrom(counter: Counter): Promise<void> {
     const { room, leases } = counter

@@ -37,6 +37,10 @@ export interface Room {
   extend(claims: Iterable<Claim>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
+  /** Calls back when a connection stands anew, maybe to another server. */
+  onReconnect(listener: () => void): void
+  /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
+  retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
   onBell(listener: () => void): void
 }
@@ -58,6 +62,7 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
   const key = keys.room(name)
   const worker = randomBytes(6).toString('base64url')
   let calls = 0
+  let seen = 0 // so that a server that has lost claims can be told
   let readyAt = 0
   redis.on('ready', () => {
     readyAt = performance.now()
@@ -69,13 +74,14 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async claim(count, signal, leaving = []) {
       const call = (calls++).toString(36)
-      const args = [worker, call, count, leaseMs, groupLimit, ...pairsOf(leaving)]
+      const args = [worker, call, count, leaseMs, groupLimit, seen, ...pairsOf(leaving)]
       let askedAt = 0
       const ask = () => {
         askedAt = performance.now()
         return redis.claimJobs(key, ...args)
       }
-      const [standsMs, idleMs, ...rows] = await persistently(ask, signal, log)
+      const [standsMs, idleMs, seq, ...rows] = await persistently(ask, signal, log)
+      seen = Math.max(seen, seq)
       // Redis may have been away since we asked. But what is answered ran on the connection that there is now.
       const leaseEnd = Math.max(askedAt, readyAt) + standsMs
       const claims = rows.map(([id, token, group, gift, request, state]) => {
@@ -86,7 +92,15 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async extend(claims) {
       const pairs = pairsOf([...claims])
-      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, ...pairs)
+      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
+    },
+
+    onReconnect(listener) {
+      redis.on('ready', listener)
+    },
+
+    async retire() {
+      await redis.zrem(`${key}:workers`, worker)
     },
 
     async settle({ job, token }, { place, patch }, signal) {

@@ -32,8 +32,8 @@ export const scripts = {
   findGoStrays: ofGoService('strays', 5),
 }
 
-/** `{ ms that the leases stand, idleMs, { id, token, group, gift, request, { state … } } … }` */
-export type ClaimReply = [standsMs: number, idleMs: number, ...claims: ClaimRow[]]
+/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … } } … }` */
+export type ClaimReply = [standsMs: number, idleMs: number, seq: number, ...claims: ClaimRow[]]
 export type ClaimRow = [id: string, token: string, group: string, gift: string, request: string | null, state: string[]]
 export type AccountReply = [
   accepted: number,

@@ -83,7 +83,7 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
       }
       case 'list': {
         const { claims, groups } = batchesFor(is.room)
-        if (is.list === 'overrides') return // they outlive their groups
+        if (is.list === 'overrides' || is.list === 'workers') return // they outlive groups and jobs
         const looked = is.list === 'claims' || is.list === 'leases' ? claims : groups
         const scan = is.list === 'line' || is.list === 'due' || is.list === 'leases' ? 'zscan' : 'hscan'
         for await (const member of members(redis, scan, key)) await looked.add(member)

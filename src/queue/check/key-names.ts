@@ -6,7 +6,11 @@ export type KeyUse =
   | { use: 'rest'; reason: string }
   | { use: 'room'; room: string }
   /** One of the lists that a room has once. */
-  | { use: 'list'; room: string; list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' }
+  | {
+      use: 'list'
+      room: string
+      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers'
+    }
   | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left'; group: string }
   | { use: 'call'; room: string }
   | { use: 'other' }
@@ -28,6 +32,7 @@ const TYPES: Record<string, string> = {
   holds: 'hash',
   leases: 'zset',
   claims: 'hash',
+  workers: 'zset',
   pending: 'zset',
   claimed: 'set',
   left: 'set',
@@ -52,6 +57,6 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   const [, ofGroup, part = '', group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
   if (ofGroup && part === 'call') return typed(part, { use: 'call', room: ofGroup })
   if (ofGroup) return typed(part, { use: 'group', room: ofGroup, part: part as 'pending', group })
-  const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims)$/s.exec(name) ?? []
+  const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
   return room ? typed(list, { use: 'list', room, list: list as 'line' }) : undefined
 }
