@@ -17,17 +17,11 @@ export interface Peak {
 /** Between a signal and what the origin had under way to read. */
 const READ_MS = 50
 
-/**
- * What may be open beside a group's limit: requests of a process that was frozen past its leases, until shortly after
- * it goes on; and requests whose claims Redis has forgotten, until those who hold them have found out.
- */
+/** What may be open beside a group's limit: the requests of a process that is frozen past its leases. */
 function excuses({ fault, target, fromMs, toMs }: Injected, { who, startMs }: Visit, atMs: number): boolean {
-  if (fault.freezes) {
-    const held = who === target && startMs <= fromMs + READ_MS
-    return held && fromMs + LEASE_MS / 2 <= atMs && atMs <= toMs + RELEASE_MS
-  }
-  if (fault.forgetsMs === undefined) return false
-  return fromMs - fault.forgetsMs <= startMs && startMs <= toMs && atMs <= toMs + LEASE_MS + RELEASE_MS
+  if (!fault.freezes) return false
+  const held = who === target && startMs <= fromMs + READ_MS
+  return held && fromMs + LEASE_MS / 2 <= atMs && atMs <= toMs + RELEASE_MS
 }
 
 const openAt = ({ startMs, endMs = Number.POSITIVE_INFINITY }: Visit, atMs: number) => startMs <= atMs && atMs < endMs
@@ -42,10 +36,7 @@ export function peaksOf(
     const own = visits.filter((visit) => visit.group === group)
     const peak: Peak = { group, limit, highest: 0, counted: 0, at: [] }
     // It can only have become more when one began, or when an excuse was over.
-    const over = injected.flatMap(({ fault, toMs }) => {
-      if (fault.freezes) return [toMs + RELEASE_MS + 1]
-      return fault.forgetsMs === undefined ? [] : [toMs + LEASE_MS + RELEASE_MS + 1]
-    })
+    const over = injected.filter(({ fault }) => fault.freezes).map(({ toMs }) => toMs + RELEASE_MS + 1)
     for (const atMs of [...own.map(({ startMs }) => startMs), ...over]) {
       const open = own.filter((visit) => openAt(visit, atMs))
       const counted = open.filter((visit) => !injected.some((one) => excuses(one, visit, atMs)))

@@ -46,8 +46,8 @@ export interface Fleet extends AsyncDisposable {
   end(name: string, signal: NodeJS.Signals): Promise<void>
   /** Starts a process that has ended; resolves when it says that it works. */
   start(name: string): Promise<void>
-  /** Message → how often it was logged as an error. */
-  errors(): Map<string, number>
+  /** What the processes logged as errors, and why attempts failed, each with how often. */
+  logged(): { errors: Map<string, number>; codes: Map<string, number> }
 }
 
 export type Kind = 'api' | 'processor' | 'notifier'
@@ -59,7 +59,7 @@ export function kindOf(name: string): Kind {
 
 export const allProcesses: readonly string[] = [...APIS, ...PROCESSORS, ...NOTIFIERS]
 
-const ERROR = 50 // pino's number
+const ERRORS = ['error', 'fatal']
 /** Beyond the grace: letting go of what was aborted, and giving Redis up. */
 const STOP_MS = GRACE_MS + 6000
 
@@ -111,14 +111,15 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       })
       await role.logged(({ msg }) => msg === (kind === 'api' ? 'listening' : `${kind} started`))
     },
-    errors() {
-      const counts = new Map<string, number>()
-      for (const { msg, level, error, err } of everyRole.flatMap(({ logs }) => logs)) {
-        if (Number(level) < ERROR) continue
-        const text = [msg, error ?? (err as Error | undefined)?.message].filter(Boolean).join(': ')
-        counts.set(text, (counts.get(text) ?? 0) + 1)
+    logged() {
+      const [errors, codes] = [new Map<string, number>(), new Map<string, number>()]
+      const add = (counts: Map<string, number>, name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
+      for (const { msg, level, code, error, err } of everyRole.flatMap(({ logs }) => logs)) {
+        if (typeof code === 'string') add(codes, code)
+        const what = error ?? (err as Error | undefined)?.message
+        if (ERRORS.includes(String(level))) add(errors, [msg, what].filter(Boolean).join(': '))
       }
-      return counts
+      return { errors, codes }
     },
     async [Symbol.asyncDispose]() {
       for (const role of everyRole) ending.add(role)

@@ -34,7 +34,8 @@ export interface Plan {
   success: boolean
 }
 
-const DELAY_MS = [20, 400] as const
+/** Long enough that the limits are reached. */
+const DELAY_MS = [50, 600] as const
 
 export function planOf(seed: string, n: number): Plan {
   const random = randomOf(`${seed} job ${n}`)
@@ -49,8 +50,12 @@ export function planOf(seed: string, n: number): Plan {
   const missing = random.next() < 0.02
   const answers: Answer[] = []
   for (let i = random.weighted({ 1: 85, 2: 10, 3: 5 }); answers.length < Number(i) - 1; ) {
-    const kind = random.weighted({ reset: 1, stall: 1, truncated: 1, status: 1 })
-    answers.push(kind === 'status' ? { kind, delayMs: delayMs(), status: 500 } : { kind, delayMs: delayMs() })
+    const kind = random.weighted({ reset: 1, stall: 1, truncated: 1, status: 2 })
+    answers.push(
+      kind === 'status'
+        ? { kind, delayMs: delayMs(), status: random.pick([500, 429, 503]) }
+        : { kind, delayMs: delayMs() },
+    )
   }
   if (missing) answers.push({ kind: 'status', delayMs: delayMs(), status: 404 })
   else if (random.next() < 0.08) answers.push({ kind: 'slow', delayMs: delayMs(), pieces: random.between(3, 12) })

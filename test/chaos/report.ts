@@ -57,11 +57,12 @@ const peaksText = (peaks: Account['peaks'], { held }: Account): string => {
 }
 
 /** What else is to be said of an outcome: broken promises, and what was logged. */
-export function evidenceOf({ account, errors, injected, lagMs }: Outcome): string[] {
+export function evidenceOf({ account, logged, injected, lagMs }: Outcome): string[] {
   const { accepted, lost, twice, broken } = account
   return [
     `${accepted} accepted, ${lost} lost, ${twice} called back twice, ${injected.length} faults (${countsOf(injected)}), the recorder lagged ${Math.round(lagMs)} ms at most`,
-    ...[...errors].map(([message, count]) => `logged ${count} times: ${message}`),
+    `attempts that failed: ${listOf(logged.codes)}`,
+    ...[...logged.errors].map(([message, count]) => `logged ${count} times: ${message}`),
     ...broken.map((text) => `BROKEN: ${text}`),
   ]
 }
@@ -69,8 +70,10 @@ export function evidenceOf({ account, errors, injected, lagMs }: Outcome): strin
 function countsOf(injected: readonly Injected[]): string {
   const counts = new Map<string, number>()
   for (const { fault } of injected) counts.set(fault.name, (counts.get(fault.name) ?? 0) + 1)
-  return [...counts].map(([name, count]) => `${name} ${count}`).join(', ')
+  return listOf(counts)
 }
+
+const listOf = (counts: Map<string, number>) => [...counts].map(([name, count]) => `${name} ${count}`).join(', ')
 
 export function document(_: {
   command: string

@@ -39,8 +39,8 @@ export interface Outcome {
   scenario: Scenario
   injected: Injected[]
   account: Account
-  /** What the processes logged as errors: message → how often. */
-  errors: Map<string, number>
+  /** What the processes logged. */
+  logged: ReturnType<Fleet['logged']>
   /** How long the recorder was held up at most, ms. */
   lagMs: number
 }
@@ -97,7 +97,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   mishaps.push(...(await check(fleet)))
   await sweptUp(fleet)
   const temporary = await leftIn(tempDir, SWEEP_MS)
-  const errors = fleet.errors()
+  const logged = fleet.logged()
   mishaps.push(...fleet.mishaps)
 
   const recording = await recorder.report()
@@ -106,7 +106,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const files = await filesUnder(root, seed, (id) => numbers.get(id))
   const deleted = scenario.deletionMinutes !== undefined
   const evidence = { seed, posts, recording, injected, snapshot, files, temporary, deleted, mishaps }
-  return { scenario, injected, account: accountOf(evidence), errors, lagMs: recording.longestLagMs }
+  return { scenario, injected, account: accountOf(evidence), logged, lagMs: recording.longestLagMs }
 }
 
 async function temporaryFolder() {

@@ -7,7 +7,7 @@ export const RECOVERY_MS = LEASE_MS + 5000
 /** A process that was frozen lets go of what it lost within so long after it goes on. */
 export const RELEASE_MS = 1000
 /** Jobs that the client posts a second. */
-export const RATE = 25
+export const RATE = 40
 /** Aggregation → its limit. */
 export const AGGREGATIONS: Readonly<Record<string, number>> = { one: 1, two: 2, three: 3, four: 4, six: 6, eight: 8 }
 /** Callbacks at once to one receiver. */
