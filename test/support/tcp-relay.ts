@@ -11,17 +11,12 @@ export interface TcpRelay extends AsyncDisposable {
   release(): void
   /** Ends the connections that there are now; what was held back is lost. */
   cut(): void
-  /** Says to both ends of each connection that no more will come, and still takes what they send. */
-  halfClose(): void
-  /** Whether new connections are ended as soon as they come. */
-  refusing: boolean
 }
 
 export async function startRelay(port: number): Promise<TcpRelay> {
   const connections = new Set<{ near: Socket; far: Socket }>()
-  const relay = createServer({ allowHalfOpen: true }, (near) => {
-    if (self.refusing) return void near.destroy()
-    const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const relay = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
     const connection = { near, far }
     connections.add(connection)
     for (const [from, to] of [
@@ -39,9 +34,8 @@ export async function startRelay(port: number): Promise<TcpRelay> {
   })
   relay.listen(0, '127.0.0.1')
   await once(relay, 'listening')
-  const self: TcpRelay = {
+  return {
     addr: `127.0.0.1:${(relay.address() as AddressInfo).port}`,
-    refusing: false,
     hold(direction) {
       for (const { near, far } of connections) {
         if (direction !== 'replies') near.unpipe(far).pause()
@@ -55,18 +49,11 @@ export async function startRelay(port: number): Promise<TcpRelay> {
       }
     },
     cut,
-    halfClose() {
-      for (const { near, far } of connections) {
-        near.end()
-        far.end()
-      }
-    },
     async [Symbol.asyncDispose]() {
       cut()
       relay.close()
     },
   }
-  return self
 
   function cut() {
     for (const { near, far } of connections) {
