@@ -37,12 +37,12 @@ export interface Room {
   extend(claims: Iterable<Claim>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
-  /** Calls back when a connection stands anew, maybe to another server. */
-  onReconnect(listener: () => void): void
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
   onBell(listener: () => void): void
+  /** Calls back when Redis is there again, or another in its place: it may have forgotten the last claims. */
+  onReturn(listener: () => void): void
 }
 
 export interface RoomOptions {
@@ -95,10 +95,6 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
     },
 
-    onReconnect(listener) {
-      redis.on('ready', listener)
-    },
-
     async retire() {
       await redis.zrem(`${key}:workers`, worker)
     },
@@ -108,6 +104,11 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       const all = [job.id, token, place.kind, ...args, ...packPatch(patch)]
       const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
       return reply as 'settled' | 'lost' | 'gone'
+    },
+
+    onReturn(listener) {
+      redis.on('ready', listener)
+      redis.on('refresh', listener) // a Cluster's connection stays ready while its masters change
     },
 
     onBell(listener) {

@@ -55,7 +55,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.array(which, { maxLength: 4 }) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('travel' as const), ms: fc.constantFrom(1, 3000, 11_000, 40_000) }),
+    arbitrary: fc.record({ do: fc.constant('travel' as const), ms: fc.constantFrom(1, 3000, 9000, 11_000, 40_000) }),
   },
   {
     weight: 2,
@@ -110,7 +110,13 @@ type Verdict = (after: Snapshot) => Moved
 const nothing: Verdict = () => new Map()
 
 /** All that a claim call may and must do. */
-function judgeClaim(before: Snapshot, step: Step & { do: 'claim' }, reply: ClaimReply, token: string): Verdict {
+function judgeClaim(
+  before: Snapshot,
+  step: Step & { do: 'claim' },
+  leaving: Held[],
+  reply: ClaimReply,
+  token: string,
+): Verdict {
   return (after) => {
     const [, idleMs, , ...rows] = reply
     const room = before.rooms.get(step.room)
@@ -147,6 +153,12 @@ function judgeClaim(before: Snapshot, step: Step & { do: 'claim' }, reply: Claim
       else assert.ok(idleMs <= Math.min(...times) - before.now && idleMs >= Math.min(...times) - after.now, `${idleMs}`)
     }
     judgeTurns(before, step.room, rows)
+    for (const [group, ids] of now?.left ?? []) {
+      for (const id of ids) {
+        const mine = leaving.some((claim) => claim.id === id && room?.claims.get(id)?.token === claim.token)
+        assert.ok(mine || room?.left.get(group)?.has(id), `${id} counts no more, and its holder did not say so`)
+      }
+    }
     return moved
   }
 }
@@ -215,7 +227,7 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       assert.ok(claims.length <= step.count)
       for (const [id, token] of claims) clients.held.push({ id, token, room: step.room })
       clients.lastCall.set(`${step.worker} ${step.room}`, { args, reply })
-      return judgeClaim(before, step, reply, `${step.worker}:${clients.calls}`)
+      return judgeClaim(before, step, leaving, reply, `${step.worker}:${clients.calls}`)
     }
     case 'claim again': {
       const last = clients.lastCall.get(`${step.worker} ${step.room}`)
@@ -248,9 +260,16 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
         await unchanged(q, settle)
         return nothing
       }
-      const group = before.rooms.get(claim.room)?.claims.get(claim.id)?.group ?? ''
+      const { group, score } = before.rooms.get(claim.room)?.claims.get(claim.id) ?? { group: '', score: 0 }
       await settle()
-      return () => new Map([[claim.id, placeAfter(claim, group, step.place)]])
+      const resent = step.place.kind === 'gone' ? 'gone' : 'settled'
+      await unchanged(q, async () => assert.equal(await settleRaw(q, claim, step.place), resent))
+      return ({ rooms, states }) => {
+        const { kind } = step.place
+        if (kind === 'rest' || kind === 'room') assert.equal(states.get(claim.id)?.get('stalls'), undefined)
+        if (kind === 'back') assert.equal(rooms.get(claim.room)?.pending.get(group)?.get(claim.id), score)
+        return new Map([[claim.id, placeAfter(claim, group, step.place)]])
+      }
     }
     case 'settle again': {
       const last = pick(clients.ended, step.which)
