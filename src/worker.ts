@@ -26,6 +26,8 @@ export interface WorkerOptions {
 interface Counter {
   room: Room
   leases: Leases
+  /** What runs, by job. */
+  tasks: Map<string, Promise<void>>
   /** When this room is to be asked again, by `performance.now()`. */
   askAt: number
   /** Claims that the next call tells Redis to count no more. */
@@ -52,6 +54,7 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   const counters: Counter[] = options.rooms.map((room) => ({
     room,
     leases: leasesOf(room, log),
+    tasks: new Map(),
     askAt: 0,
     leaving: [],
   }))
@@ -112,11 +115,14 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
           bell.ring()
         }
         const lease = leases.hold(claim, leaseEnd, leave)
-        const task = runOne(counter, lease).finally(() => {
+        const { id } = claim.job
+        const task = runOne(counter, lease, counter.tasks.get(id)).finally(() => {
           running.delete(task)
+          if (counter.tasks.get(id) === task) counter.tasks.delete(id)
           bell.ring()
         })
         running.add(task)
+        counter.tasks.set(id, task)
       }
     } catch (error) {
       if (stop.aborted) return
@@ -136,10 +142,12 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     }
   }
 
-  async function runOne(counter: Counter, lease: Lease): Promise<void> {
+  /** @param before the same job, claimed by a call that Redis has forgotten; its lease was taken from it */
+  async function runOne(counter: Counter, lease: Lease, before: Promise<void> | undefined): Promise<void> {
     const { room, leases } = counter
     const { claim } = lease
     try {
+      await before
       const outcome = await outcomeOf(lease).finally(() => leases.drop(lease)) // from here on only the token counts
       const move = nextPlace(claim.job, outcome)
       await room.settle(claim, move, abandon.signal)

@@ -52,7 +52,7 @@ export function durableWrites(redis: Client, { wait_replicas = 0, wait_aof = fal
   }
 
   /** In one pipeline, for both waits speak of what was written on their connection before. */
-  async function commit(batch: Pending[], by: 'evalsha' | 'eval'): Promise<[Error | null, unknown][]> {
+  async function commit(batch: Pending[], by: 'evalsha' | 'eval', moved = false): Promise<[Error | null, unknown][]> {
     const pipeline = redis.pipeline()
     for (const { script, args } of batch) {
       const { numberOfKeys, lua } = scripts[script]
@@ -64,8 +64,15 @@ export function durableWrites(redis: Client, { wait_replicas = 0, wait_aof = fal
     const written = replies.slice(0, batch.length)
     // ioredis itself would send the source after the waits
     if (written.some(([error]) => error?.message.startsWith('NOSCRIPT')) && by === 'evalsha') {
-      return commit(batch, 'eval')
+      return commit(batch, 'eval', moved)
     }
+    if (written.some(([error]) => error?.message.startsWith('MOVED')) && !moved) {
+      // ioredis follows only a pipeline whose commands were all moved, and WAIT has no key. A command by itself is
+      // followed, and teaches it the new place.
+      await redis.exists(String(batch[0]?.args[0]))
+      return commit(batch, by, true)
+    }
+    if (written.every(([error]) => error)) return written // nothing to wait for
     const waits = replies.slice(batch.length)
     const replicas = wait_replicas > 0 ? answerOf(waits.shift()) : 0
     if (Number(replicas) < wait_replicas) {

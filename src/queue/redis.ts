@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { pause } from '../deadline.ts'
 import type { Log } from '../log.ts'
 import { scripts } from './scripts.ts'
+import { connectorOf, leadsTo, openSentinels, type Sentinels } from './sentinels.ts'
 
 const HOST_PORT = /^(\[[^\]]+\]|[^:[\]]*):(\d{1,5})$/
 const hostPort = z.string().regex(HOST_PORT, 'must be host:port')
@@ -46,6 +47,8 @@ export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }
 
+type Patience = 'patient' | 'impatient'
+
 /** Within this time a client has noticed that a connection is dead, and uses a new one. */
 const SILENCE_MS = { patient: 10_000, impatient: 3000 }
 
@@ -55,15 +58,18 @@ const SILENCE_MS = { patient: 10_000, impatient: 3000 }
  * @param patience `patient` for workers: commands wait for Redis, and are sent again when they were not answered;
  *   `impatient` for the API: a command fails within a second, and is not sent later behind the caller's back
  */
-export function connect(config: RedisConfig, patience: 'patient' | 'impatient', log: Log): Client {
-  const client = create(config, patience)
+export function connect(config: RedisConfig, patience: Patience, log: Log): Client {
+  const { client, sentinels } = create(config, patience)
   // Connection errors come with every try to reconnect: say it once, and once when it is over.
   let troubled = false
   let closing = false
   const { disconnect } = client
   client.disconnect = (reconnect = false) => {
     closing ||= !reconnect // ioredis itself disconnects to connect anew
-    if (closing) clearInterval(heartbeat)
+    if (closing) {
+      clearInterval(heartbeat)
+      sentinels?.close()
+    }
     disconnect.call(client, reconnect)
   }
   // Silence is noticed where an answer is missing: something has to be asked, of a subscriber, too.
@@ -91,7 +97,7 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
   return client
 }
 
-function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client {
+function create(config: RedisConfig, patience: Patience): { client: Client; sentinels?: Sentinels } {
   const common: RedisOptions = {
     connectTimeout: 5000,
     maxLoadingRetryTime: 500,
@@ -106,22 +112,47 @@ function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client 
   // In a pipeline a command waits for the answers to the one before, and is sent even when its caller has given up.
   const enableAutoPipelining = patience === 'patient'
   const options: RedisOptions = { ...common, enableAutoPipelining, scripts, ...location(config) }
-  if (config.cluster) {
-    const nodes: ClusterNode[] = config.cluster.map(parseHostPort)
-    const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
-    const clusterOptions = {
-      replyMapping: 'legacy' as const,
-      redisOptions: redisOptions as Record<string, never>,
-      scripts,
-      enableAutoPipelining,
-      clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
-      retryDelayOnFailover: 200,
-      maxRedirections: 32,
-      slotsRefreshInterval: 5000,
-    }
-    return new Cluster(nodes, clusterOptions) as unknown as Client
+  if (config.cluster) return { client: clusterOf(config.cluster.map(parseHostPort), options, patience) }
+  if (config.sentinel) return behindSentinels(config, options)
+  return { client: new Redis({ ...options, replyMapping: 'legacy' }) }
+}
+
+function behindSentinels(config: RedisConfig, options: RedisOptions): { client: Client; sentinels: Sentinels } {
+  const sentinels = openSentinels({
+    sentinels: (config.sentinel ?? []).map(parseHostPort),
+    name: config.master_name ?? '',
+    password: config.sentinel_password,
+    onNews: () => void follow(),
+  })
+  const client = new Redis({ ...options, replyMapping: 'legacy', Connector: connectorOf(sentinels, options.tls) })
+  return { client, sentinels }
+
+  async function follow(): Promise<void> {
+    const address = await sentinels.master().catch(() => undefined)
+    if (address && client.status === 'ready' && !leadsTo(client.stream, address)) client.disconnect(true)
   }
-  return new Redis({ ...options, replyMapping: 'legacy' })
+}
+
+function clusterOf(nodes: ClusterNode[], options: RedisOptions, patience: Patience): Client {
+  const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
+  const clusterOptions = {
+    replyMapping: 'legacy' as const,
+    redisOptions: redisOptions as Record<string, never>,
+    scripts,
+    // No pipelines: one that was sent to another node once (MOVED) clings to that node when it dies (ioredis 6.0.0,
+    // `preferKey`), until all its redirections are used up.
+    enableAutoPipelining: false,
+    clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
+    // Within the time of an impatient command; others are repeated by whoever asked.
+    retryDelayOnFailover: 100,
+    maxRedirections: 6,
+    // What is to wait for a Cluster that is away; not for an impatient caller, who would not know that it was sent.
+    enableOfflineQueue: patience === 'patient',
+    slotsRefreshInterval: 5000,
+    // ioredis connects to no node at all when the name of one has no address: every connection is to look up its own.
+    dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),
+  }
+  return new Cluster(nodes, clusterOptions) as unknown as Client
 }
 
 function location(config: RedisConfig): RedisOptions {
@@ -145,15 +176,6 @@ function location(config: RedisConfig): RedisOptions {
     if (db) options.db = Number(db)
   } else if (config.addr) {
     Object.assign(options, HOST_PORT.test(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
-  }
-  if (config.sentinel) {
-    delete options.host
-    delete options.port
-    options.sentinels = config.sentinel.map(parseHostPort)
-    options.name = config.master_name ?? ''
-    if (config.sentinel_password) options.sentinelPassword = config.sentinel_password
-    if (options.tls) options.enableTLSForSentinelMode = true
-    options.sentinelRetryStrategy = (times) => Math.min(50 * times, 1000)
   }
   return options
 }

@@ -43,6 +43,8 @@ export interface Room {
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
   onBell(listener: () => void): void
+  /** Calls back when Redis is there again, or another in its place: it may have forgotten the last claims. */
+  onReturn(listener: () => void): void
 }
 
 export interface RoomOptions {
@@ -108,6 +110,11 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       const all = [job.id, token, place.kind, ...args, ...packPatch(patch)]
       const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
       return reply as 'settled' | 'lost' | 'gone'
+    },
+
+    onReturn(listener) {
+      redis.on('ready', listener)
+      redis.on('refresh', listener) // a Cluster's connection stays ready while its masters change
     },
 
     onBell(listener) {

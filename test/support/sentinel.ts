@@ -13,6 +13,11 @@ export interface SentinelOptions {
   downAfterMs?: number
   /** A failover that takes longer is given up, and the next one comes after twice this, ms. */
   failoverTimeoutMs?: number
+  /**
+   * How long the master takes no writes when a failover is asked for, ms; 0: not at all. SENTINEL FAILOVER alone does
+   * not hold them back, and loses what the old master takes after the new one was told.
+   */
+  pauseMs?: number
   /** Further arguments of the data nodes. */
   args?: string[]
   /** Further lines in the Sentinels' configuration file. */
@@ -24,7 +29,7 @@ const QUORUM = 2
 
 /** One master, two replicas and three Sentinels that watch them; all of them real, and gone with the test process. */
 export async function startSentinels(options: SentinelOptions = {}): Promise<TestSentinels> {
-  const { downAfterMs = 1000, failoverTimeoutMs = 5000, args = [], lines = [] } = options
+  const { downAfterMs = 1000, failoverTimeoutMs = 5000, pauseMs = 5000, args = [], lines = [] } = options
   const servers = serversTogether()
   try {
     // A file, though an empty one: the Sentinels have what they decide written there.
@@ -42,7 +47,7 @@ export async function startSentinels(options: SentinelOptions = {}): Promise<Tes
       ...lines,
     ].join('\n')
     const sentinels = await Promise.all([1, 2, 3].map(() => servers.start({ file, args: ['--sentinel'] })))
-    const set = sentinelsOf(nodes, sentinels, servers)
+    const set = sentinelsOf(nodes, sentinels, pauseMs, servers)
     await eventually(() => agreed(sentinels, nodes.length - 1), AGREE_MS)
     return set
   } catch (error) {
@@ -61,7 +66,12 @@ async function agreed(sentinels: readonly TestRedis[], replicas: number): Promis
   }
 }
 
-function sentinelsOf(nodes: TestRedis[], sentinels: TestRedis[], owner: AsyncDisposable): TestSentinels {
+function sentinelsOf(
+  nodes: TestRedis[],
+  sentinels: TestRedis[],
+  pauseMs: number,
+  owner: AsyncDisposable,
+): TestSentinels {
   const config = { sentinel: sentinels.map(({ addr }) => addr), master_name: NAME }
 
   /** The port that so many Sentinels name that no others could name another. */
@@ -93,6 +103,7 @@ function sentinelsOf(nodes: TestRedis[], sentinels: TestRedis[], owner: AsyncDis
       else {
         const [one] = sentinels
         assert.ok(one)
+        if (pauseMs > 0) await old.cli('CLIENT', 'PAUSE', String(pauseMs), 'WRITE')
         // NOGOODSLAVE or INPROG soon after the last failover: again
         await eventually(() => one.cli('SENTINEL', 'FAILOVER', NAME), AGREE_MS)
       }
