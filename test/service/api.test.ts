@@ -353,4 +353,15 @@ describe('the API without Redis', () => {
       assert.equal((await service.post('/download', job)).status, 201)
     }
   })
+
+  it('logs what it did not expect Redis to answer, and nothing of what Redis was asked', async () => {
+    await using service = await startService({ roles: ['api'] })
+    await service.redis.cli('SET', '{downloader}:totals', 'not a hash')
+    const url = 'http://user:hunter2@origin.test/?token=s3cr3t'
+    const secret = { ...job, url, request_headers: { Authorization: 'Bearer t0ps3cr3t' } }
+    assert.equal((await service.post('/download', secret)).status, 500)
+    const line = await service.role('api').logged(({ msg }) => msg === 'a request failed')
+    assert.match(JSON.stringify(line), /WRONGTYPE/)
+    assert.doesNotMatch(JSON.stringify(line), /hunter2|s3cr3t/)
+  })
 })
