@@ -160,10 +160,12 @@ const DESTINATIONS: Record<CallbackType, (destination: string) => string | undef
   http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
   kafka: (topic) =>
     TOPIC.test(topic) && topic !== '.' && topic !== '..' ? undefined : 'must be the name of a Kafka topic',
-  sqs: (queue) =>
-    isHttpUrl(queue.includes('://') ? queue : `https://${queue}`) && /[^/]\/[^/]/.test(queue)
-      ? undefined
-      : 'must be the URL of an SQS queue',
+  sqs: (queue) => {
+    const text = queue.includes('://') ? queue : `https://${queue}`
+    if (!isHttpUrl(text) || !/[^/]\/[^/]/.test(queue)) return 'must be the URL of an SQS queue'
+    const { username, password } = new URL(text)
+    return username || password ? 'must be the URL of an SQS queue, without user and password' : undefined
+  },
 }
 
 /** What is wrong with where a callback goes, if anything. */

@@ -145,6 +145,11 @@ describe('the API', () => {
       ['a type without destination', { callback_dst: undefined }, /callback_dst/],
       ['a destination without type', { callback_type: undefined }, /callback_type/],
       ['a destination that is no URL', { callback_dst: 'nowhere' }, /callback_dst/],
+      [
+        'a queue with credentials',
+        { callback_type: 'sqs', callback_dst: 'https://a:b@sqs.test/1/q' },
+        /without user and password/,
+      ],
       ['a callback_url that is no URL', { callback_url: 'nowhere' }, /callback_url/],
       ['a wrong callback_error_dst', { callback_error_dst: 'nowhere' }, /callback_error_dst/],
       [
