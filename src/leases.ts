@@ -75,11 +75,9 @@ export function leasesOf(room: Room, log: Log) {
     for (const lease of held.values()) if (now > lease.heldUntil) lose(lease)
     if (++ticks % 4 === 0) void extend()
   }, tickMs)
-  // A Redis that came back, or another in its place, may have forgotten claims: find out before it gives away many.
+  // A Redis that came back, or another in its place, may have forgotten claims: it must hear of them at once, for it
+  // gives nothing away before.
   room.onReturn(() => void extend())
-
-  // Another server may lack some of our claims: it must hear of them before it gives their places away.
-  room.onReconnect(() => void extend())
 
   return {
     /** @param leaseEnd by `performance.now()` */

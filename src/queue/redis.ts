@@ -143,11 +143,10 @@ function clusterOf(nodes: ClusterNode[], options: RedisOptions, patience: Patien
     // `preferKey`), until all its redirections are used up.
     enableAutoPipelining: false,
     clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
-    // Within the time of an impatient command; others are repeated by whoever asked.
-    retryDelayOnFailover: 100,
-    maxRedirections: 6,
-    // What is to wait for a Cluster that is away; not for an impatient caller, who would not know that it was sent.
-    enableOfflineQueue: patience === 'patient',
+    ...(patience === 'patient'
+      ? { retryDelayOnFailover: 200, maxRedirections: 32 }
+      : // within the time of a command; and nothing waits for a Cluster that is away, to be sent when nobody listens
+        { retryDelayOnFailover: 100, maxRedirections: 6, enableOfflineQueue: false }),
     slotsRefreshInterval: 5000,
     // ioredis connects to no node at all when the name of one has no address: every connection is to look up its own.
     dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),

@@ -37,8 +37,6 @@ export interface Room {
   extend(claims: Iterable<Claim>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
-  /** Calls back when a connection stands anew, maybe to another server. */
-  onReconnect(listener: () => void): void
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
@@ -95,10 +93,6 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
     async extend(claims) {
       const pairs = pairsOf([...claims])
       return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
-    },
-
-    onReconnect(listener) {
-      redis.on('ready', listener)
     },
 
     async retire() {

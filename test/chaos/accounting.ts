@@ -7,7 +7,7 @@ import { contentOf, planOf, sha256Of } from './plan.ts'
 import type { Delivery } from './receivers.ts'
 import type { Recording } from './recorder-process.ts'
 import { type Recovery, recoveriesOf } from './recovery.ts'
-import { AGGREGATIONS, RECEIVER_LIMIT, RECEIVERS, RECOVERY_MS } from './settings.ts'
+import { AGGREGATIONS, READ_MS, RECEIVER_LIMIT, RECEIVERS, RECOVERY_MS } from './settings.ts'
 
 /** All that was seen from outside, and what Redis and the disk held at the end. */
 export interface Evidence {
@@ -49,7 +49,7 @@ export interface Account {
 }
 
 /** How long a delivery takes until Redis knows of it, at most, where nothing is in its way. */
-const SETTLE_MS = 500
+const SETTLE_MS = 250
 
 /** Compares what was promised with what happened. */
 export function accountOf(evidence: Evidence): Account {
@@ -176,8 +176,9 @@ const forgot = ({ fault, fromMs, toMs }: Injected, atMs: number): boolean =>
 /** Whether the fault came while the delivery was under way, or before Redis knew of it. */
 function mayRepeat({ fault, target, fromMs, toMs }: Injected, { visit }: Delivery): boolean {
   const { who, startMs, endMs = Number.POSITIVE_INFINITY } = visit
-  if (!fault.repeats(target) || (fault.stops(target).length === 1 && who !== target)) return false
-  return startMs <= toMs + SETTLE_MS && fromMs - (fault.forgetsMs ?? 0) <= endMs + SETTLE_MS
+  if (!fault.repeats(target) || (target !== 'redis' && target !== who)) return false
+  const lastMs = fault.stopsAtOnce ? fromMs : toMs // what begins later is not hurt
+  return startMs <= lastMs + READ_MS && fromMs - (fault.forgetsMs ?? 0) <= endMs + SETTLE_MS
 }
 
 const late = ({ injected: { fault, target }, process, ms }: Recovery): string =>

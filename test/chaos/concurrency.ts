@@ -1,5 +1,5 @@
 import type { Injected } from './faults/fault.ts'
-import { LEASE_MS, RELEASE_MS } from './settings.ts'
+import { LEASE_MS, READ_MS, RELEASE_MS } from './settings.ts'
 import type { Visit } from './visits.ts'
 
 /** The most that was open at once in one group. */
@@ -13,9 +13,6 @@ export interface Peak {
   /** The visits that were open when `counted` was highest. */
   at: Visit[]
 }
-
-/** Between a signal and what the origin had under way to read. */
-const READ_MS = 50
 
 /** What may be open beside a group's limit: the requests of a process that is frozen past its leases. */
 function excuses({ fault, target, fromMs, toMs }: Injected, { who, startMs }: Visit, atMs: number): boolean {

@@ -1,7 +1,16 @@
 import { fullDisk } from './faults/disk.ts'
 import type { Fault } from './faults/fault.ts'
 import { cut, halfClose, loseReplies, partition, refuse, slow } from './faults/network.ts'
-import { clockJump, fewFiles, freeze, killApi, killNotifier, killProcessor, terminate } from './faults/processes.ts'
+import {
+  clockJump,
+  fewFiles,
+  freezeNotifier,
+  freezeProcessor,
+  killApi,
+  killNotifier,
+  killProcessor,
+  terminate,
+} from './faults/processes.ts'
 import { failoverAsked, failoverKilled, flushScripts, freezeRedis, killRedis, powerCut } from './faults/redis.ts'
 import type { StoreKind } from './store.ts'
 
@@ -25,16 +34,17 @@ export interface Scenario {
   deletionMinutes?: number
 }
 
-const processes = [killProcessor, killNotifier, killApi, freeze, terminate]
+const processes = [killProcessor, killNotifier, killApi, freezeProcessor, freezeNotifier, terminate]
 
 export const scenarios: readonly Scenario[] = [
   { name: 'calm', faults: [] },
   { name: 'kill-processor', faults: [killProcessor] },
   { name: 'kill-notifier', faults: [killNotifier] },
   { name: 'kill-api', faults: [killApi] },
-  { name: 'freeze', faults: [freeze], lanes: 2 },
+  { name: 'freeze-processor', faults: [freezeProcessor], lanes: 2 },
+  { name: 'freeze-notifier', faults: [freezeNotifier] },
   { name: 'terminate', faults: [terminate] },
-  { name: 'few-files', faults: [fewFiles] },
+  { name: 'few-files', faults: [fewFiles], lanes: 3 },
   { name: 'clock-jump', faults: [clockJump], lanes: 3, clock: true },
   { name: 'full-disk', faults: [fullDisk], disk: true },
   {
@@ -66,7 +76,7 @@ export const scenarios: readonly Scenario[] = [
 /** What `npm test` runs: every kind of fault in half a minute. */
 export const short: Scenario = {
   name: 'short',
-  faults: [killProcessor, killNotifier, killApi, freeze, killRedis, cut, flushScripts],
+  faults: [killProcessor, killNotifier, killApi, freezeProcessor, killRedis, cut, flushScripts],
   relays: true,
   lanes: 3,
   deletionMinutes: 0.02,

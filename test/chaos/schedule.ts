@@ -33,7 +33,13 @@ export function scheduleOf(seed: string, faults: readonly Fault[], durationMs: n
       let atMs = (free[lane] ?? 0) + random.between(0, 400)
       while (idle(planned, fault, atMs, forMs).length === 0) atMs += LATER_MS
       if (round > 0 && atMs + forMs > durationMs) return planned.sort((a, b) => a.atMs - b.atMs)
-      planned.push({ atMs, forMs, lane, fault, target: random.pick(idle(planned, fault, atMs, forMs)) })
+      planned.push({
+        atMs,
+        forMs,
+        lane,
+        fault,
+        target: seldom(planned, fault, random.shuffled(idle(planned, fault, atMs, forMs))),
+      })
       free[lane] = atMs + forMs + fault.restMs
     }
   }
@@ -46,4 +52,10 @@ function idle(planned: readonly Planned[], fault: Fault, atMs: number, forMs: nu
     return atMs < other.atMs + other.forMs + other.fault.restMs && other.atMs < toMs
   })
   return fault.targets.filter((target) => busy.every((other) => other.target !== target))
+}
+
+/** That of the targets to which the fault has come least often. */
+function seldom(planned: readonly Planned[], fault: Fault, targets: readonly string[]): string {
+  const times = (target: string) => planned.filter((one) => one.fault === fault && one.target === target).length
+  return [...targets].sort((a, b) => times(a) - times(b))[0] ?? ''
 }

@@ -6,6 +6,8 @@ export const LEASE_MS = 3000
 export const RECOVERY_MS = LEASE_MS + 5000
 /** A process that was frozen lets go of what it lost within so long after it goes on. */
 export const RELEASE_MS = 1000
+/** What a process has sent before a signal came is read within so long. */
+export const READ_MS = 50
 /** Jobs that the client posts a second. */
 export const RATE = 40
 /** Aggregation → its limit. */

@@ -43,6 +43,7 @@ describe('a claim that Redis has forgotten', () => {
     let running = 0
     let most = 0
     await using worker = startWorker(q, {
+      room: q.room({ leaseMs: 2000 }), // so long nothing is claimed once claims were lost
       async run(lease) {
         most = Math.max(most, ++running)
         try {

@@ -30,6 +30,8 @@ export interface Fault {
   stops(target: string): readonly string[]
   /** Whether a callback under way may come twice. */
   repeats(target: string): boolean
+  /** The process does nothing from the beginning on. */
+  stopsAtOnce?: boolean
   /** The process keeps its requests open, though it cannot keep its leases. */
   freezes?: boolean
   /** Redis may forget what it has been told within so many ms before, and until it is over. */

@@ -6,7 +6,6 @@ import { allProcesses, kindOf } from '../fleet.ts'
 import { APIS, LEASE_MS, NOTIFIERS, PROCESSORS } from '../settings.ts'
 import { type Fault, itself } from './fault.ts'
 
-const workers = [...PROCESSORS, ...NOTIFIERS]
 const notifier = (target: string) => kindOf(target) === 'notifier'
 const never = () => false
 const run = promisify(execFile)
@@ -22,24 +21,29 @@ const killing = (name: string, what: string, targets: readonly string[]): Fault 
   end: ({ fleet }, target) => fleet.start(target),
   stops: itself,
   repeats: notifier,
+  stopsAtOnce: true,
 })
 
 export const killProcessor = killing('kill-processor', 'a processor', PROCESSORS)
 export const killNotifier = killing('kill-notifier', 'a notifier', NOTIFIERS)
 export const killApi = killing('kill-api', 'an API', APIS)
 
-export const freeze: Fault = {
-  name: 'freeze',
-  about: 'SIGSTOP of a processor or notifier for longer than its leases, then SIGCONT',
-  targets: workers,
+const freezing = (name: string, what: string, targets: readonly string[]): Fault => ({
+  name,
+  about: `SIGSTOP of ${what} for longer than its leases, then SIGCONT`,
+  targets,
   forMs: [LEASE_MS + 500, LEASE_MS + 2500],
   restMs: 1500,
   begin: async ({ fleet }, target) => fleet.signal(target, 'SIGSTOP'),
   end: async ({ fleet }, target) => fleet.signal(target, 'SIGCONT'),
   stops: itself,
   repeats: notifier,
+  stopsAtOnce: true,
   freezes: true,
-}
+})
+
+export const freezeProcessor = freezing('freeze-processor', 'a processor', PROCESSORS)
+export const freezeNotifier = freezing('freeze-notifier', 'a notifier', NOTIFIERS)
 
 export const terminate: Fault = {
   name: 'terminate',
