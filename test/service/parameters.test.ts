@@ -206,7 +206,7 @@ describe('the answers of an API', () => {
     const answers = [service.post('/download', job), service.post('/retry/NSb4FOAs9fVaQw')]
     for (const response of await Promise.all(answers)) {
       assert.ok(Number(response.headers.get('retry-after')) >= 1)
-      await assertProblem(response, 503, /queue cannot be reached/)
+      await assertProblem(response, 503, /queue cannot take this now/)
     }
     await assertProblem(await service.post('/download', { ...job, aggr_limit: 0 }), 400, /aggr_limit/)
     assert.equal((await service.get('/hb')).status, 200)
