@@ -3,11 +3,13 @@ import type { Post } from './client.ts'
 import { heldAt, type Peak, peaksOf } from './concurrency.ts'
 import type { Injected } from './faults/fault.ts'
 import type { Files } from './files.ts'
+import { gapsOf, mayRepeat, underWay, within } from './forgetting.ts'
 import { contentOf, planOf, sha256Of } from './plan.ts'
 import type { Delivery } from './receivers.ts'
 import type { Recording } from './recorder-process.ts'
 import { type Recovery, recoveriesOf } from './recovery.ts'
-import { AGGREGATIONS, READ_MS, RECEIVER_LIMIT, RECEIVERS, RECOVERY_MS } from './settings.ts'
+import { AGGREGATIONS, RECEIVER_LIMIT, RECEIVERS, RECOVERY_MS } from './settings.ts'
+import { storyOf } from './story.ts'
 
 /** All that was seen from outside, and what Redis and the disk held at the end. */
 export interface Evidence {
@@ -15,6 +17,10 @@ export interface Evidence {
   posts: readonly Post[]
   recording: Recording
   injected: readonly Injected[]
+  /** When another master was named. */
+  changesMs: readonly number[]
+  /** Whether jobs were accepted only once replicas had them. */
+  waited: boolean
   snapshot: Snapshot
   files: Files
   /** Names of temporary files that were left. */
@@ -48,15 +54,12 @@ export interface Account {
   broken: string[]
 }
 
-/** How long a delivery takes until Redis knows of it, at most, where nothing is in its way. */
-const SETTLE_MS = 250
-
 /** Compares what was promised with what happened. */
 export function accountOf(evidence: Evidence): Account {
   const { seed, posts, recording, injected, snapshot, files } = evidence
   const { visits, deliveries } = recording
   const broken: string[] = [...evidence.mishaps]
-  const story = storyOf(evidence)
+  const story = (n: number) => storyOf(evidence, n)
 
   const numbers = numbersOf(evidence)
   const accepted = new Map<string, DeliveriesOf>()
@@ -66,8 +69,8 @@ export function accountOf(evidence: Evidence): Account {
   const known = new Set([...accepted.values()].map(({ n }) => n))
 
   // Lost, or called back, or where it should be.
-  const forgetful = injected.filter(({ fault }) => fault.forgetsMs !== undefined)
-  const mayBeLost = posts.filter(({ id, answeredMs = 0 }) => id && forgetful.some((one) => forgot(one, answeredMs)))
+  const gaps = gapsOf(injected, evidence.changesMs, evidence.waited)
+  const mayBeLost = posts.filter(({ id, answeredMs = 0 }) => id && gaps.some((gap) => within(gap, answeredMs)))
   let lost = 0
   for (const [id, { n, deliveries }] of accepted) {
     if (deliveries.length > 0) continue
@@ -91,7 +94,9 @@ export function accountOf(evidence: Evidence): Account {
   }
 
   // Called back more than once.
-  const explained = (delivery: Delivery) => injected.some((one) => mayRepeat(one, delivery))
+  const changes = gapsOf([], evidence.changesMs, false)
+  const explained = (delivery: Delivery) =>
+    injected.some((one) => mayRepeat(one, delivery)) || changes.some((gap) => underWay(delivery.visit, gap))
   let twice = 0
   for (const [id, { n, deliveries }] of accepted) {
     twice += Math.max(0, deliveries.length - 1)
@@ -170,41 +175,7 @@ function placeOf({ rest, rooms }: Snapshot, id: string): string | undefined {
   return undefined
 }
 
-const forgot = ({ fault, fromMs, toMs }: Injected, atMs: number): boolean =>
-  fault.forgetsMs !== undefined && fromMs - fault.forgetsMs <= atMs && atMs <= toMs
-
-/** Whether the fault came while the delivery was under way, or before Redis knew of it. */
-function mayRepeat({ fault, target, fromMs, toMs }: Injected, { visit }: Delivery): boolean {
-  const { who, startMs, endMs = Number.POSITIVE_INFINITY } = visit
-  if (!fault.repeats(target) || (target !== 'redis' && target !== who)) return false
-  const lastMs = fault.stopsAtOnce ? fromMs : toMs // what begins later is not hurt
-  return startMs <= lastMs + READ_MS && fromMs - (fault.forgetsMs ?? 0) <= endMs + SETTLE_MS
-}
-
 const late = ({ injected: { fault, target }, process, ms }: Recovery): string =>
   ms === Number.POSITIVE_INFINITY
     ? `${process} did nothing any more after ${fault.name} of ${target}`
     : `${process} worked again only ${Math.round(ms)} ms after ${fault.name} of ${target}`
-
-/** Tells everything that was seen of a job, in ms since the first POST. */
-function storyOf({ posts, recording, injected }: Evidence) {
-  const zero = posts[0]?.sentMs ?? 0
-  const time = (ms: number | undefined) => (ms === undefined ? '…' : (ms - zero).toFixed(1))
-  return (n: number): string => {
-    const lines: [ms: number, text: string][] = []
-    for (const { api, sentMs, answeredMs, id, trouble } of posts.filter((post) => post.n === n)) {
-      lines.push([sentMs, `–${time(answeredMs)} POST to ${api}: ${id ?? trouble}`])
-    }
-    for (const { group, who, startMs, endMs, how } of recording.visits.filter((visit) => visit.n === n)) {
-      lines.push([startMs, `–${time(endMs)} ${who} at ${group}: ${how}`])
-    }
-    const from = Math.min(...lines.map(([ms]) => ms))
-    const to = Math.max(...lines.map(([ms]) => ms))
-    for (const { fault, target, fromMs, toMs } of injected) {
-      if (toMs > from - 1000 && fromMs < to + RECOVERY_MS)
-        lines.push([fromMs, `–${time(toMs)} ${fault.name} of ${target}`])
-    }
-    const sorted = lines.sort(([a], [b]) => a - b)
-    return sorted.map(([ms, text]) => `    ${time(ms)}${text}`).join('\n')
-  }
-}

@@ -19,6 +19,7 @@ import { CLOCK_JUMPS } from './faults/processes.ts'
 import { filesUnder, leftIn } from './files.ts'
 import { allProcesses, type Fleet, startFleet } from './fleet.ts'
 import { inject } from './inject.ts'
+import { watchMasters } from './masters.ts'
 import { type Recorder, startRecorder } from './recorder-process.ts'
 import type { Scenario } from './scenarios.ts'
 import { scheduleOf } from './schedule.ts'
@@ -61,6 +62,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   await using dir = await temporaryFolder()
   await using disk = scenario.disk ? await mountDisk(path.join(dir.path, 'disk')) : undefined
   await using store = await startStore(scenario.store ?? 'always', scenario.waitReplicas ?? 0)
+  using masters = watchMasters(store.sentinels)
   await using relays = await relaysFor(scenario.relays ? store.single?.port : undefined)
   await using recorder = await startRecorder(seed)
   const home = disk?.dir ?? dir.path
@@ -105,7 +107,9 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const numbers = numbersOf({ posts, recording, snapshot })
   const files = await filesUnder(root, seed, (id) => numbers.get(id))
   const deleted = scenario.deletionMinutes !== undefined
-  const evidence = { seed, posts, recording, injected, snapshot, files, temporary, deleted, mishaps }
+  const { changesMs } = masters
+  const waited = scenario.waitReplicas !== undefined
+  const evidence = { seed, posts, recording, injected, changesMs, waited, snapshot, files, temporary, deleted, mishaps }
   return { scenario, injected, account: accountOf(evidence), logged, lagMs: recording.longestLagMs }
 }
 

@@ -17,6 +17,8 @@ import type { StoreKind } from './store.ts'
 /** A fresh service, and what happens to it. */
 export interface Scenario {
   name: string
+  /** One sentence for the report. */
+  about: string
   faults: readonly Fault[]
   /** Faults at once. */
   lanes?: number
@@ -37,34 +39,63 @@ export interface Scenario {
 const processes = [killProcessor, killNotifier, killApi, freezeProcessor, freezeNotifier, terminate]
 
 export const scenarios: readonly Scenario[] = [
-  { name: 'calm', faults: [] },
-  { name: 'kill-processor', faults: [killProcessor] },
-  { name: 'kill-notifier', faults: [killNotifier] },
-  { name: 'kill-api', faults: [killApi] },
-  { name: 'freeze-processor', faults: [freezeProcessor], lanes: 2 },
-  { name: 'freeze-notifier', faults: [freezeNotifier] },
-  { name: 'terminate', faults: [terminate] },
-  { name: 'few-files', faults: [fewFiles], lanes: 3 },
-  { name: 'clock-jump', faults: [clockJump], lanes: 3, clock: true },
-  { name: 'full-disk', faults: [fullDisk], disk: true },
+  { name: 'calm', about: 'only origin and receivers make trouble', faults: [] },
+  { name: 'kill-processor', about: 'one after the other', faults: [killProcessor] },
+  { name: 'kill-notifier', about: 'one after the other', faults: [killNotifier] },
+  { name: 'kill-api', about: 'one after the other; the client goes on posting', faults: [killApi] },
+  { name: 'freeze-processor', about: 'two at once', faults: [freezeProcessor], lanes: 2 },
+  { name: 'freeze-notifier', about: 'one after the other', faults: [freezeNotifier] },
+  { name: 'terminate', about: 'as in a rolling update', faults: [terminate] },
+  { name: 'few-files', about: 'processors, notifiers and APIs, several at once', faults: [fewFiles], lanes: 3 },
+  { name: 'clock-jump', about: 'several at once, by up to a day', faults: [clockJump], lanes: 3, clock: true },
+  {
+    name: 'full-disk',
+    about: 'root and storage_dir on a tmpfs, without the guard that stops claiming at disk_high',
+    faults: [fullDisk],
+    disk: true,
+  },
   {
     name: 'network',
+    about: 'each process has a relay of its own on the way to Redis; two are broken at once',
     faults: [cut, halfClose, refuse, slow, loseReplies, partition],
     relays: true,
     lanes: 2,
     shares: 2,
   },
-  { name: 'script-flush', faults: [flushScripts, killProcessor] },
-  { name: 'freeze-redis', faults: [freezeRedis] },
-  { name: 'kill-redis', faults: [killRedis] },
-  { name: 'kill-redis-everysec', faults: [killRedis], store: 'everysec' },
-  { name: 'power-cut-everysec', faults: [powerCut], store: 'everysec' },
-  { name: 'sentinel', faults: [failoverKilled, failoverAsked], store: 'sentinel' },
-  { name: 'sentinel-wait', faults: [failoverKilled], store: 'sentinel', waitReplicas: 1 },
-  { name: 'cluster', faults: [failoverKilled, failoverAsked], store: 'cluster' },
-  { name: 'cluster-wait', faults: [failoverKilled, failoverAsked], store: 'cluster', waitReplicas: 1 },
+  { name: 'script-flush', about: 'with processors that die at the same time', faults: [flushScripts, killProcessor] },
+  { name: 'freeze-redis', about: 'for up to 5 s', faults: [freezeRedis] },
+  { name: 'kill-redis', about: 'appendfsync always', faults: [killRedis] },
+  { name: 'kill-redis-everysec', about: 'appendfsync everysec', faults: [killRedis], store: 'everysec' },
+  { name: 'power-cut-everysec', about: 'appendfsync everysec', faults: [powerCut], store: 'everysec' },
+  {
+    name: 'sentinel',
+    about: 'a master, two replicas, three Sentinels',
+    faults: [failoverKilled, failoverAsked],
+    store: 'sentinel',
+  },
+  {
+    name: 'sentinel-wait',
+    about: 'the same with wait_replicas 1',
+    faults: [failoverKilled],
+    store: 'sentinel',
+    waitReplicas: 1,
+  },
+  {
+    name: 'cluster',
+    about: 'three masters with a replica each; the master of our slot is lost',
+    faults: [failoverKilled, failoverAsked],
+    store: 'cluster',
+  },
+  {
+    name: 'cluster-wait',
+    about: 'the same with wait_replicas 1',
+    faults: [failoverKilled, failoverAsked],
+    store: 'cluster',
+    waitReplicas: 1,
+  },
   {
     name: 'mix',
+    about: 'three faults at once, on different processes, Redis and the network; files are deleted soon after delivery',
     faults: [...processes, killRedis, freezeRedis, flushScripts, cut, partition, fewFiles],
     relays: true,
     lanes: 3,
@@ -76,6 +107,7 @@ export const scenarios: readonly Scenario[] = [
 /** What `npm test` runs: every kind of fault in half a minute. */
 export const short: Scenario = {
   name: 'short',
+  about: 'a little of everything',
   faults: [killProcessor, killNotifier, killApi, freezeProcessor, killRedis, cut, flushScripts],
   relays: true,
   lanes: 3,

@@ -33,23 +33,19 @@ export function scheduleOf(seed: string, faults: readonly Fault[], durationMs: n
       let atMs = (free[lane] ?? 0) + random.between(0, 400)
       while (idle(planned, fault, atMs, forMs).length === 0) atMs += LATER_MS
       if (round > 0 && atMs + forMs > durationMs) return planned.sort((a, b) => a.atMs - b.atMs)
-      planned.push({
-        atMs,
-        forMs,
-        lane,
-        fault,
-        target: seldom(planned, fault, random.shuffled(idle(planned, fault, atMs, forMs))),
-      })
-      free[lane] = atMs + forMs + fault.restMs
+      const target = seldom(planned, fault, random.shuffled(idle(planned, fault, atMs, forMs)))
+      const next = { atMs, forMs, lane, fault, target }
+      planned.push(next)
+      free[lane] = quietAt(next)
     }
   }
 }
 
 /** Targets of the fault that have no other one then: one at a time, and the rest that each needs. */
 function idle(planned: readonly Planned[], fault: Fault, atMs: number, forMs: number): string[] {
-  const toMs = atMs + forMs + fault.restMs
+  const toMs = quietAt({ atMs, forMs, fault })
   const busy = planned.filter((other) => {
-    return atMs < other.atMs + other.forMs + other.fault.restMs && other.atMs < toMs
+    return atMs < quietAt(other) && other.atMs < toMs
   })
   return fault.targets.filter((target) => busy.every((other) => other.target !== target))
 }
@@ -59,3 +55,7 @@ function seldom(planned: readonly Planned[], fault: Fault, targets: readonly str
   const times = (target: string) => planned.filter((one) => one.fault === fault && one.target === target).length
   return [...targets].sort((a, b) => times(a) - times(b))[0] ?? ''
 }
+
+/** When it is over, about, with the rest that follows. */
+const quietAt = ({ atMs, forMs, fault: { takesMs = 0, restMs } }: Pick<Planned, 'atMs' | 'forMs' | 'fault'>): number =>
+  atMs + forMs + takesMs + restMs

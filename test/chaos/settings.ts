@@ -26,6 +26,9 @@ export const GRACE_MS = 1500
 /** Work that is left when the client stops must be done within so long. */
 export const DRAIN_MS = 45_000
 
+/** Around a failover Redis may forget so much. */
+export const FAILOVER_MS = 1000
+
 export const APIS = ['a1', 'a2'] as const
 export const PROCESSORS = ['p1', 'p2', 'p3'] as const
 export const NOTIFIERS = ['n1', 'n2'] as const

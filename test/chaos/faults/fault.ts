@@ -22,6 +22,8 @@ export interface Fault {
   targets: readonly string[]
   /** How long it lasts, ms. */
   forMs: readonly [from: number, to: number]
+  /** How long its beginning and end take beside, about, ms; 0 unless given. */
+  takesMs?: number
   /** How long the service gets until the next one. */
   restMs: number
   begin(world: World, target: string, random: Random): Promise<void>

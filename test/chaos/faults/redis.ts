@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TestRedis } from '../../support/redis.ts'
 import type { FailoverKind, Replicated } from '../../support/replication.ts'
 import { allProcesses } from '../fleet.ts'
-import { LEASE_MS } from '../settings.ts'
+import { FAILOVER_MS, LEASE_MS } from '../settings.ts'
 import type { Store } from '../store.ts'
 import { everyone, type Fault } from './fault.ts'
 
@@ -43,6 +43,7 @@ export const powerCut: Fault = {
     await truncate(file, size)
   },
   end: ({ store }) => single(store).start(),
+  takesMs: UNSYNCED_MS,
   forgetsMs: 200, // the second is part of the fault
 }
 
@@ -102,7 +103,8 @@ const failover = (name: string, how: FailoverKind, about: string): Fault => ({
     away.delete(store)
     await replicatedOf(store).inSync()
   },
-  forgetsMs: 1000,
+  forgetsMs: FAILOVER_MS,
+  takesMs: 10_000,
 })
 
 export const failoverKilled = failover(
