@@ -151,11 +151,18 @@ function clusterOf(nodes: ClusterNode[], options: RedisOptions, patience: Patien
     // `preferKey`), until all its redirections are used up.
     enableAutoPipelining: false,
     clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
+    // An impatient command is given up before its dead connection is. When that is, ioredis would send it to the next
+    // master, behind the caller's back; nor must it wait for a Cluster that is away. So the slots are looked up often.
     ...(patience === 'patient'
-      ? { retryDelayOnFailover: 200, maxRedirections: 32 }
-      : // within the time of a command; and nothing waits for a Cluster that is away, to be sent when nobody listens
-        { retryDelayOnFailover: 100, maxRedirections: 6, enableOfflineQueue: false }),
-    slotsRefreshInterval: 5000,
+      ? { retryDelayOnFailover: 200, maxRedirections: 32, slotsRefreshInterval: 5000 }
+      : {
+          retryDelayOnFailover: 0,
+          retryDelayOnClusterDown: 0,
+          retryDelayOnTryAgain: 0,
+          maxRedirections: 6,
+          enableOfflineQueue: false,
+          slotsRefreshInterval: 1000,
+        }),
     // ioredis connects to no node at all when the name of one has no address: every connection is to look up its own.
     dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),
   }
