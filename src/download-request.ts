@@ -8,7 +8,12 @@ const MAX_URL = 8192
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 
-const text = (max: number) => z.string('must be a string').max(max, `is longer than ${max} characters`)
+// Half of a surrogate pair has no UTF-8, and so no key, path or URL of its own.
+const text = (max: number) =>
+  z
+    .string('must be a string')
+    .max(max, `is longer than ${max} characters`)
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode')
 const integer = (min: number, max: number) =>
   z
     .number(`must be an integer of at least ${min}`)
@@ -46,7 +51,7 @@ const requestHeaders = z
   })
 
 const subpath = text(1024)
-  .refine((path) => !/[\\\0]/.test(path), 'must not hold a backslash or NUL')
+  .refine((path) => !/[\\\p{Cc}]/u.test(path), 'must not hold a backslash or control characters')
   .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not hold . or .. as a folder')
   .refine(
     (path) => path.split('/').every((part) => Buffer.byteLength(part) <= 255),
@@ -160,10 +165,12 @@ const DESTINATIONS: Record<CallbackType, (destination: string) => string | undef
   http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
   kafka: (topic) =>
     TOPIC.test(topic) && topic !== '.' && topic !== '..' ? undefined : 'must be the name of a Kafka topic',
-  sqs: (queue) =>
-    isHttpUrl(queue.includes('://') ? queue : `https://${queue}`) && /[^/]\/[^/]/.test(queue)
-      ? undefined
-      : 'must be the URL of an SQS queue',
+  sqs: (queue) => {
+    const text = queue.includes('://') ? queue : `https://${queue}`
+    if (!isHttpUrl(text) || !/[^/]\/[^/]/.test(queue)) return 'must be the URL of an SQS queue'
+    const { username, password } = new URL(text)
+    return username || password ? 'must be the URL of an SQS queue, without user and password' : undefined
+  },
 }
 
 /** What is wrong with where a callback goes, if anything. */

@@ -81,10 +81,16 @@ export function callbackTarget(
   return { type: request.callbackType, destination: request.callbackDst }
 }
 
-/** The group of a callback: scheme, host and port of an HTTP receiver, a Kafka topic, an SQS queue. */
+/**
+ * The group of a callback: scheme, host and port of an HTTP receiver, a Kafka topic, host and path of an SQS queue.
+ * It is part of keys and logs, so credentials and queries are no part of it.
+ */
 export function receiverOf({ type, destination }: { type: CallbackType; destination: string }): string {
-  if (type !== 'http') return destination
-  const { protocol, hostname, port } = new URL(destination)
+  if (type === 'kafka') return destination
+  const text = type === 'sqs' && !destination.includes('://') ? `https://${destination}` : destination
+  if (!URL.canParse(text)) return '(not a URL)' // the API takes none; should one be here, its backend refuses it for good
+  const { protocol, host, hostname, port, pathname } = new URL(text)
+  if (type === 'sqs') return host + pathname
   return `${protocol}//${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
 }
 

@@ -42,6 +42,7 @@ const WRITE_BYTES = 256 * 1024
 export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
   return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
+    if (timeoutS === 0) return run(job, request, lease, lease.signal)
     const expired = () =>
       new JobError('timeout.total', `the download took longer than ${timeoutS} s`, { retriable: true })
     return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, signal), expired)

@@ -51,6 +51,8 @@ type Patience = 'patient' | 'impatient'
 
 /** Within this time a client has noticed that a connection is dead, and uses a new one. */
 const SILENCE_MS = { patient: 10_000, impatient: 3000 }
+/** Trouble with the nodes of a Cluster is logged no more often. */
+const NODE_TROUBLE_MS = 60_000
 
 /**
  * A connection that comes back by itself, whatever happens; the caller closes it with `disconnect()`.
@@ -82,6 +84,12 @@ export function connect(config: RedisConfig, patience: Patience, log: Log): Clie
     troubled = true
   }
   client.on('error', (error: Error) => away(error.message))
+  let nodeSaidAt = Number.NEGATIVE_INFINITY
+  client.on('node error', (error: Error, node: string) => {
+    if (performance.now() - nodeSaidAt < NODE_TROUBLE_MS) return // it comes with every try
+    nodeSaidAt = performance.now()
+    log.warn({ node, error: error.message }, 'a node of the Redis Cluster cannot be reached')
+  })
   client.on('reconnecting', () => away('the connection was lost'))
   client.on('ready', () => {
     if (troubled) log.info('Redis is back')

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { S3Client } from '@aws-sdk/client-s3'
 import pLimit from 'p-limit'
 import { pause } from '../deadline.ts'
+import { JobError } from '../jobs/errors.ts'
 import type { S3Config } from './config.ts'
 import { s3Failure } from './s3-failure.ts'
 import type { PutOptions, Storage, TempFile } from './storage.ts'
@@ -104,7 +105,7 @@ export function objectStore(options: ObjectStoreOptions) {
           } catch (error) {
             signal.throwIfAborted()
             const failure = s3Failure(error, bucket, region)
-            if (!failure.retriable || tries === TRIES) throw failure
+            if (!(failure instanceof JobError && failure.retriable) || tries === TRIES) throw failure
             await pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()), signal)
           }
         }

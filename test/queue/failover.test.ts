@@ -132,6 +132,19 @@ describe('a client behind Sentinels', () => {
   })
 })
 
+describe('a master that has become a replica', () => {
+  it('is said to be unavailable, also where replicas are waited for', async () => {
+    await using master = await startRedis()
+    await using old = await startRedis()
+    using impatient = clientOf({ addr: old.addr })
+    const { client } = impatient
+    const queue = queueOf(client, keysOf('test'), durableWrites(client, { key_prefix: 'test', wait_replicas: 1 }))
+    await ready(client)
+    await old.cli('REPLICAOF', '127.0.0.1', String(master.port))
+    for (let i = 0; i < 20; i++) assert.equal(await accepts(client, queue), false)
+  })
+})
+
 describe('a client of a Cluster', () => {
   let set: TestCluster
   before(async function () {
@@ -186,6 +199,20 @@ describe('a client of a Cluster', () => {
       await set.inSync()
     }
   }).timeout(90_000)
+
+  it('says which node announces an address where it is not', async () => {
+    const owner = await set.ownerOf(KEY)
+    const port = String(await freePort())
+    await owner.cli('CONFIG', 'SET', 'cluster-announce-port', port)
+    using impatient = clientOf(set.config)
+    const { client, logged } = impatient
+    await until(
+      'it is said',
+      async () => !(await takes(client, 'x')) && logged.some(({ node }) => node === `127.0.0.1:${port}`),
+    )
+    await owner.cli('CONFIG', 'SET', 'cluster-announce-port', '0')
+    await until('it is connected', () => takes(client, 'x'))
+  })
 
   it('that is impatient says within two seconds that the whole Cluster is away, and sends nothing later', async () => {
     using impatient = clientOf(set.config)

@@ -145,6 +145,11 @@ describe('the API', () => {
       ['a type without destination', { callback_dst: undefined }, /callback_dst/],
       ['a destination without type', { callback_type: undefined }, /callback_type/],
       ['a destination that is no URL', { callback_dst: 'nowhere' }, /callback_dst/],
+      [
+        'a queue with credentials',
+        { callback_type: 'sqs', callback_dst: 'https://a:b@sqs.test/1/q' },
+        /without user and password/,
+      ],
       ['a callback_url that is no URL', { callback_url: 'nowhere' }, /callback_url/],
       ['a wrong callback_error_dst', { callback_error_dst: 'nowhere' }, /callback_error_dst/],
       [
@@ -352,5 +357,16 @@ describe('the API without Redis', () => {
       await eventually(async () => assert.equal((await service.get('/readyz')).status, 200))
       assert.equal((await service.post('/download', job)).status, 201)
     }
+  })
+
+  it('logs what it did not expect Redis to answer, and nothing of what Redis was asked', async () => {
+    await using service = await startService({ roles: ['api'] })
+    await service.redis.cli('SET', '{downloader}:totals', 'not a hash')
+    const url = 'http://user:hunter2@origin.test/?token=s3cr3t'
+    const secret = { ...job, url, request_headers: { Authorization: 'Bearer t0ps3cr3t' } }
+    assert.equal((await service.post('/download', secret)).status, 500)
+    const line = await service.role('api').logged(({ msg }) => msg === 'a request failed')
+    assert.match(JSON.stringify(line), /WRONGTYPE/)
+    assert.doesNotMatch(JSON.stringify(line), /hunter2|s3cr3t/)
   })
 })

@@ -121,6 +121,25 @@ describe('the files', () => {
     })
   })
 
+  it('go with their job when it fails after all: one attempt stored it, died before it could say so, the next failed', async () => {
+    await using service = await startService({
+      config: { processor: { lease_ms: 2000, max_retries: 0 }, notifier: { deletion_interval: 0 } },
+    })
+    const { url, finish } = half('/stored')
+    const id = await service.enqueue({ url, subpath: 'orphan' })
+    await eventually(async () => assert.equal((await readdir(service.tempDir)).length, 1))
+    service.redis.pause() // the settle does not get through
+    finish()
+    const file = `orphan/${id.slice(0, 3)}/${id}`
+    await eventually(() => assert.ok(existsSync(path.join(service.root, file))))
+    await service.role('processor').end('SIGKILL')
+    service.redis.resume()
+    origin.on('/stored', (_request, response) => void response.writeHead(404).end())
+    await service.add('processor')
+    assert.equal((await service.receiver.callbackOf(id)).error_code, 'http.404')
+    await eventually(async () => assert.deepEqual(await filesIn(service.root), []))
+  })
+
   it('are under storage_dir where that is all there is, which is deprecated', async () => {
     await using service = await startService({
       roles: ['start'],

@@ -201,7 +201,7 @@ describe('the two promises', () => {
 
   it('a Redis that forgets everything is used on, scripts and all', async () => {
     await using origin = await startOrigin()
-    await using service = await startService()
+    await using service = await startService({ config: quickLeases })
     const url = origin.on('/file', 'content')
     assert.equal((await service.download({ url })).success, true)
     await service.redis.cli('FLUSHALL')
