@@ -34,7 +34,7 @@ const QUORUM = 2
 
 /** One master, two replicas and three Sentinels that watch them; all of them real, and gone with the test process. */
 export async function startSentinels(options: SentinelOptions = {}): Promise<TestSentinels> {
-  const { downAfterMs = 1000, failoverTimeoutMs = 5000, pauseMs = 5000, periodMs, args = [], lines = [] } = options
+  const { downAfterMs = 2000, failoverTimeoutMs = 5000, pauseMs = 5000, periodMs, args = [], lines = [] } = options
   const servers = serversTogether()
   try {
     // A file, though an empty one: the Sentinels have what they decide written there.
