@@ -27,7 +27,8 @@ describe('a job that is to be on a replica before it is accepted', () => {
   const durable = () => queueOf(q.redis, q.keys, durableWrites(q.redis, { ...q.config, wait_replicas: 1 }))
 
   it('is there when it is accepted, many at once', async () => {
-    const ids = await Promise.all(Array.from({ length: 1200 }, () => durable().add(request())))
+    const queue = durable()
+    const ids = await Promise.all(Array.from({ length: 1200 }, () => queue.add(request())))
     const onReplica = async (id: string) => (await replica.cli('EXISTS', q.keys.request(id))) === '1'
     for (const id of [ids[0], ids[500], ids[1199]]) assert.ok(await onReplica(id ?? ''))
     assert.equal(new Set(ids).size, 1200)
