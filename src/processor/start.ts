@@ -58,7 +58,8 @@ export async function runProcessor(
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
-  const disk = diskGuard({ dirs, high: processor.disk_high, low: processor.disk_low, log })
+  const { disk_high: high, disk_low: low = Math.min(90, high) } = processor
+  const disk = diskGuard({ dirs, high, low, log })
   await disk.look()
 
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
