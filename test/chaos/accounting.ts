@@ -1,6 +1,6 @@
 import type { Snapshot } from '../support/queue-invariants.ts'
 import type { Post } from './client.ts'
-import { heldAt, type Peak, peaksOf } from './concurrency.ts'
+import { type Peak, peaksOf } from './concurrency.ts'
 import type { Injected } from './faults/fault.ts'
 import type { Files } from './files.ts'
 import { gapsOf, mayRepeat, underWay, within } from './forgetting.ts'
@@ -44,8 +44,6 @@ export interface Account {
   /** Callbacks in flight at faults that may repeat them. */
   inFlight: number
   peaks: Peak[]
-  /** Requests that processes had open when they were frozen, at most in one group. */
-  held: number
   partial: number
   temporary: number
   /** The longest, ms; undefined without faults. */
@@ -109,12 +107,12 @@ export function accountOf(evidence: Evidence): Account {
   // Limits.
   const limits = { ...AGGREGATIONS, ...Object.fromEntries(RECEIVERS.map((name) => [name, RECEIVER_LIMIT])) }
   const peaks = peaksOf(visits, limits, injected)
-  for (const { group, limit, counted, at } of peaks) {
+  for (const { group, limit, highest, counted, held, at } of peaks) {
+    if (highest - counted > held) broken.push(`${group} had ${highest - counted} more open than frozen processes held`)
     if (counted <= limit) continue
     const open = at.map((visit) => `  open: ${visit.n} by ${visit.who}\n${story(visit.n)}`)
     broken.push(`${group} had ${counted} open, its limit is ${limit}\n${open.join('\n')}`)
   }
-  const held = Math.max(0, ...injected.filter(({ fault }) => fault.freezes).map((one) => heldAt(visits, one)))
 
   // Files.
   const { partial, strays } = files
@@ -139,7 +137,6 @@ export function accountOf(evidence: Evidence): Account {
     twice,
     inFlight,
     peaks,
-    held,
     partial: partial.length + strays.length,
     temporary: evidence.temporary.length,
     recoveryMs: recoveries.length > 0 ? Math.max(...recoveries.map(({ ms }) => ms)) : undefined,

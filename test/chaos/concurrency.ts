@@ -10,6 +10,8 @@ export interface Peak {
   highest: number
   /** Without what no lease can hold: see `excuses`. Above the limit, a promise is broken. */
   counted: number
+  /** What processes had open in the group when they were frozen, all together: the bound of the difference. */
+  held: number
   /** The visits that were open when `counted` was highest. */
   at: Visit[]
 }
@@ -31,9 +33,13 @@ export function peaksOf(
 ): Peak[] {
   return Object.entries(limits).map(([group, limit]) => {
     const own = visits.filter((visit) => visit.group === group)
-    const peak: Peak = { group, limit, highest: 0, counted: 0, at: [] }
+    const frozen = injected.filter(({ fault }) => fault.freezes)
+    const held = frozen.flatMap(({ target, fromMs }) => {
+      return own.filter((visit) => visit.who === target && openAt(visit, fromMs + READ_MS))
+    })
+    const peak: Peak = { group, limit, highest: 0, counted: 0, held: new Set(held).size, at: [] }
     // It can only have become more when one began, or when an excuse was over.
-    const over = injected.filter(({ fault }) => fault.freezes).map(({ toMs }) => toMs + RELEASE_MS + 1)
+    const over = frozen.map(({ toMs }) => toMs + RELEASE_MS + 1)
     for (const atMs of [...own.map(({ startMs }) => startMs), ...over]) {
       const open = own.filter((visit) => openAt(visit, atMs))
       const counted = open.filter((visit) => !injected.some((one) => excuses(one, visit, atMs)))
@@ -44,9 +50,4 @@ export function peaksOf(
     }
     return peak
   })
-}
-
-/** How many requests the process had open when it was frozen: the bound of what can be open beside a limit. */
-export function heldAt(visits: readonly Visit[], { target, fromMs }: Injected): number {
-  return visits.filter((visit) => visit.who === target && openAt(visit, fromMs)).length
 }

@@ -40,14 +40,16 @@ const DELAY_MS = [50, 600] as const
 export function planOf(seed: string, n: number): Plan {
   const random = randomOf(`${seed} job ${n}`)
   const aggregation = random.weighted(AGGREGATIONS)
+  const missing = random.next() < 0.02
+  // outlasts a lease that is not extended, and lies in a temporary file meanwhile
+  const long = !missing && random.next() < 0.02
   const size = {
     small: () => random.between(1, 20_000),
     medium: () => random.between(20_000, 200_000),
     large: () => random.between(300_000, 900_000), // too large to stay in memory
-  }[random.weighted({ small: 75, medium: 20, large: 5 })]()
+  }[long ? 'large' : random.weighted({ small: 75, medium: 20, large: 5 })]()
 
   const delayMs = () => random.between(...DELAY_MS)
-  const missing = random.next() < 0.02
   const answers: Answer[] = []
   for (let i = random.weighted({ 1: 85, 2: 10, 3: 5 }); answers.length < Number(i) - 1; ) {
     const kind = random.weighted({ reset: 1, stall: 1, truncated: 1, status: 2 })
@@ -58,6 +60,7 @@ export function planOf(seed: string, n: number): Plan {
     )
   }
   if (missing) answers.push({ kind: 'status', delayMs: delayMs(), status: 404 })
+  else if (long) answers.push({ kind: 'slow', delayMs: delayMs(), pieces: random.between(40, 65) })
   else if (random.next() < 0.08) answers.push({ kind: 'slow', delayMs: delayMs(), pieces: random.between(3, 12) })
 
   const receiver = random.weighted({ good: 60, moody: 39, dead: 1 })

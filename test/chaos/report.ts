@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import os from 'node:os'
-import type { Account } from './accounting.ts'
+import type { Peak } from './concurrency.ts'
 import type { Fault, Injected } from './faults/fault.ts'
 import type { Outcome } from './scenario.ts'
 import {
@@ -50,8 +50,8 @@ function rowOf({ scenario, injected, account }: Outcome): string[] {
     unknown[0] === 0 ? '0' : `${unknown[0]} (${unknown[1]} accepted)`,
     mayBeLost === 0 ? String(lost) : `${lost} of ${mayBeLost}`,
     inFlight === 0 ? String(twice) : `${twice} of ${inFlight}`,
-    peaksText(own, account),
-    peaksText(receivers, account),
+    peaksText(own),
+    peaksText(receivers),
     String(partial),
     String(temporary),
     recoveryMs === undefined ? '' : `${(recoveryMs / 1000).toFixed(1)} s`,
@@ -60,11 +60,10 @@ function rowOf({ scenario, injected, account }: Outcome): string[] {
 }
 
 /** `3/4`: three of four; `4+2/4`: two more that no lease can hold. */
-const peaksText = (peaks: Account['peaks'], { held }: Account): string => {
-  const text = peaks
-    .map(({ highest, counted, limit }) => `${counted}${highest > limit ? `+${highest - counted}` : ''}/${limit}`)
-    .join(' ')
-  return peaks.some(({ highest, limit }) => highest > limit) && held > 0 ? `${text} (${held} held)` : text
+const peaksText = (peaks: readonly Peak[]): string => {
+  const beside = ({ highest, counted, limit }: Peak) =>
+    highest > Math.max(counted, limit) ? `+${highest - counted}` : ''
+  return peaks.map((peak) => `${peak.counted}${beside(peak)}/${peak.limit}`).join(' ')
 }
 
 /** What else is to be said of an outcome: broken promises, and what was logged. */
@@ -158,7 +157,7 @@ ${outcomes.map(({ scenario, injected }) => `| ${scenario.name} | ${countsOf(inje
 | unknown | POSTs without a 201: the API was away, or answered 503 because Redis did not answer in time. Such a job may have been accepted; nobody was told so |
 | lost | accepted, not called back, and nowhere in Redis. Must be 0. Where Redis may forget (\`everysec\`, failover without \`wait_replicas\`): \`lost of all that were accepted in the window\`, see below |
 | twice | callbacks that a receiver accepted again. \`2 of 9\`: nine were in flight at a fault that can repeat them (begun before it, and not settled in Redis when it came). One more, or one that no fault explains, breaks a promise |
-| open at once, by limit | most requests open at once in each aggregation / its limit. \`8+1/8 (7 held)\`: one more was held by a process frozen past its lease |
+| open at once, by limit | most requests open at once in each aggregation / its limit. \`8+1/8\`: one more was held by a process frozen past its lease |
 | callbacks at once | the same at each receiver |
 | partial | files under the root that are not, byte for byte, what the origin serves for that job |
 | temporary | temporary files that are left after a processor has started |

@@ -9,7 +9,7 @@ export const RELEASE_MS = 1000
 /** What a process has sent before a signal came is read within so long. */
 export const READ_MS = 50
 /** Jobs that the client posts a second. */
-export const RATE = 40
+export const RATE = 35
 /** Aggregation → its limit. */
 export const AGGREGATIONS: Readonly<Record<string, number>> = { one: 1, two: 2, three: 3, four: 4, six: 6, eight: 8 }
 /** Callbacks at once to one receiver. */

@@ -45,7 +45,7 @@ export const refuse: Fault = {
   ...common,
   name: 'net-refuse',
   about: 'a process is refused every connection to Redis, sometimes for longer than a lease',
-  forMs: [300, LEASE_MS + 1500],
+  forMs: [500, LEASE_MS + 3000],
   begin: (world, target) => relayOf(world, target).refuse(),
   end: (world, target) => relayOf(world, target).accept(),
 }
@@ -63,7 +63,7 @@ const silence = (name: string, direction: Direction, about: string): Fault => ({
   ...common,
   name,
   about,
-  forMs: [500, LEASE_MS + 2000],
+  forMs: [1000, LEASE_MS + 3000],
   begin: async (world, target) => relayOf(world, target).swallow(direction),
   async end(world, target) {
     relayOf(world, target).swallow(undefined)
