@@ -1,12 +1,8 @@
 import { z } from 'zod'
+import { milliseconds } from '../milliseconds.ts'
 import { FileStorageConfig } from '../storage/config.ts'
 import { FetchConfig } from './fetch/config.ts'
 
-const milliseconds = z
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1)
 const percent = z.number().min(0).max(100)
 
 export const ProcessorConfig = z

@@ -50,11 +50,9 @@ export async function runProcessor(
 
   const storage = storageFor(filestorage)
   const buckets = callerBuckets(filestorage)
-  const fetch = fetcher({
-    config: processor,
-    guard: addressGuard('downloads', processor.allow_networks),
-    resolver: resolver(),
-  })
+  const names = resolver()
+  const guard = addressGuard('downloads', processor.allow_networks)
+  const fetch = fetcher({ config: processor, guard, resolver: names })
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
@@ -117,6 +115,7 @@ export async function runProcessor(
     disk.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    names.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')
