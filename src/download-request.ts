@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
-import { withoutConnectionHeaders } from './net/request-headers.ts'
+import { isTopicName } from './jobs/topic-name.ts'
+import { headerName, unsafeHeaderValue, withoutConnectionHeaders } from './net/request-headers.ts'
 
 const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
 const MAX_URL = 8192
@@ -32,15 +33,12 @@ const mimeType = text(1024).superRefine((value, issue) => {
   }
 })
 
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // token, RFC 9110 §5.6.2
-const UNSAFE_VALUE = /[\r\n\0]/
-
 const requestHeaders = z
   .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
   .superRefine((headers, issue) => {
     for (const [name, value] of Object.entries(headers)) {
-      if (!HEADER_NAME.test(name)) issue.addIssue({ code: 'custom', path: [name], message: 'is not a header name' })
-      if (UNSAFE_VALUE.test(String(value))) {
+      if (!headerName.test(name)) issue.addIssue({ code: 'custom', path: [name], message: 'is not a header name' })
+      if (unsafeHeaderValue.test(String(value))) {
         issue.addIssue({ code: 'custom', path: [name], message: 'must not hold CR, LF or NUL' })
       }
     }
@@ -159,12 +157,9 @@ function callbackOf(body: Body) {
     : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] as [keyof Body, keyof Body] }
 }
 
-const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
-
 const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {
   http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
-  kafka: (topic) =>
-    TOPIC.test(topic) && topic !== '.' && topic !== '..' ? undefined : 'must be the name of a Kafka topic',
+  kafka: (topic) => (isTopicName(topic) ? undefined : 'must be the name of a Kafka topic'),
   sqs: (queue) => {
     const text = queue.includes('://') ? queue : `https://${queue}`
     if (!isHttpUrl(text) || !/[^/]\/[^/]/.test(queue)) return 'must be the URL of an SQS queue'

@@ -154,6 +154,7 @@ async function serveApi(
 const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
 
 async function processor({ redis, processor }: Config, log: Log, stop: AbortSignal): Promise<void> {
+  if (!processor.filestorage && !processor.storage_dir) throw new ConfigError('processor.filestorage: is required')
   const { runProcessor } = await import('./processor/start.ts')
   await runProcessor({ redis, processor, log }, stop)
 }

@@ -26,7 +26,8 @@ export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv, fal
   const tree: Tree = file === undefined ? {} : readTree(file)
   const fromEnv = applyEnv(tree, env)
   for (const [section, value] of Object.entries(fallbacks)) tree[section] ??= value
-  const origin = (path: string) => fromEnv.get(path) ?? file ?? 'defaults'
+  const origin = (path: string): string =>
+    fromEnv.get(path) ?? (path.includes('.') ? origin(path.slice(0, path.lastIndexOf('.'))) : (file ?? 'defaults'))
   const warnings: string[] = []
 
   // Two kinds of issues are mended, then it is checked again: unknown keys, which the original ignores, and texts of
@@ -91,23 +92,43 @@ function readTree(file: string): Tree {
 
 const SECTIONS = ['redis', 'api', 'processor', 'notifier', 'backends']
 
-/** Puts `DOWNLOADER_SECTION__KEY` (deeper keys with more `__`) into the tree; returns which path came from where. */
+/**
+ * Puts `DOWNLOADER_SECTION__KEY` (deeper keys with more `__`) into the tree, the shorter ones first: the longer ones
+ * stand over what is in their JSON. Returns which path came from where.
+ */
 function applyEnv(tree: Tree, env: NodeJS.ProcessEnv): Map<string, string> {
   const from = new Map<string, string>()
-  for (const [name, value] of Object.entries(env).sort()) {
-    if (!name.startsWith('DOWNLOADER_') || value === undefined) continue
-    const path = name.slice('DOWNLOADER_'.length).toLowerCase().split('__')
-    if (path.length < 2 || path.includes('') || path.includes('__proto__') || !SECTIONS.includes(path[0] ?? ''))
-      continue
+  const variables = Object.entries(env).map(([name, value]) => ({ name, value, path: pathOf(name) }))
+  for (const { name, value, path } of variables.sort((a, b) => a.path.length - b.path.length)) {
+    if (path.length < 2 || value === undefined) continue
     let parent = tree
-    for (const key of path.slice(0, -1)) {
-      if (typeof parent[key] !== 'object' || parent[key] === null) parent[key] = {}
+    for (const [i, key] of path.slice(0, -1).entries()) {
+      const above = path.slice(0, i + 1).join('.')
+      parent[key] = opened(parent[key], above, from.get(above))
       parent = parent[key] as Tree
     }
     parent[path.at(-1) as string] = value
     from.set(path.join('.'), name)
   }
   return from
+}
+
+/** The keys that a variable names; none when it is none of ours. */
+function pathOf(name: string): string[] {
+  if (!name.startsWith('DOWNLOADER_')) return []
+  const path = name.slice('DOWNLOADER_'.length).toLowerCase().split('__')
+  return SECTIONS.includes(path[0] ?? '') && !path.includes('') && !path.includes('__proto__') ? path : []
+}
+
+/** A value to put something into: an object, or what the JSON of a variable says. */
+function opened(value: unknown, path: string, variable: string | undefined): Tree {
+  if (typeof value === 'object' && value !== null) return value as Tree
+  if (variable === undefined || typeof value !== 'string') return {}
+  try {
+    const parsed: unknown = JSON.parse(value)
+    if (typeof parsed === 'object' && parsed !== null) return parsed as Tree
+  } catch {}
+  throw new ConfigError(`${variable}: ${path}: must be a JSON object, or absent beside variables with longer names`)
 }
 
 function at(tree: Tree, path: PropertyKey[]): Tree | undefined {

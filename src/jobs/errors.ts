@@ -77,3 +77,10 @@ export class JobError extends Error {
     this.mimeType = options.mimeType ?? ''
   }
 }
+
+/** What is no JobError is a bug: logged by who finds it, and it may pass. */
+export function asJobError(error: unknown): JobError {
+  if (error instanceof JobError) return error
+  const text = 'an internal error; the operators find it in the log'
+  return new JobError('internal', text, { retriable: true, cause: error })
+}

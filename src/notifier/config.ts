@@ -1,10 +1,6 @@
 import { z } from 'zod'
+import { milliseconds } from '../milliseconds.ts'
 
-const milliseconds = z
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1)
 const count = z.number().int().min(1).max(100_000)
 
 export const NotifierConfig = z.strictObject({

@@ -1,6 +1,6 @@
 import { deliveryRetryDelayMs } from '../jobs/backoff.ts'
 import { composeCallback } from '../jobs/compose-callback.ts'
-import { JobError } from '../jobs/errors.ts'
+import { asJobError, JobError } from '../jobs/errors.ts'
 import type { CallbackType } from '../jobs/job.ts'
 import { callbackTarget, type Outcome } from '../jobs/places.ts'
 import { HandBack, type Lease, LeaseLost } from '../leases.ts'
@@ -68,9 +68,4 @@ export function delivering(options: DeliveringOptions): (lease: Lease) => Promis
       )
     }
   }
-}
-
-function asJobError(error: unknown): JobError {
-  if (error instanceof JobError) return error
-  return new JobError('internal', 'an internal error; see the log', { retriable: true, cause: error })
 }

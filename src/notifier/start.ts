@@ -39,11 +39,9 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
   const stats = notifierStats()
 
   // Callbacks go to the operators' own services: only addresses that no service has are refused.
-  const agent = guardedAgent({
-    guard: addressGuard('callbacks', []),
-    resolver: resolver(),
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-  })
+  const names = resolver()
+  const guard = addressGuard('callbacks', [])
+  const agent = guardedAgent({ guard, resolver: names, connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const backends = createBackends(options.backends, { dispatcher: agent, log })
   const types = Object.keys(backends) as CallbackType[]
   const groupLimit = notifier.receiver_concurrency ?? notifier.concurrency
@@ -78,6 +76,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all(Object.values(backends).map((backend) => backend.close()))
     await agent.destroy()
+    names.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'notifier stopped')

@@ -1,12 +1,8 @@
 import { z } from 'zod'
+import { milliseconds } from '../milliseconds.ts'
 import { FileStorageConfig } from '../storage/config.ts'
 import { FetchConfig } from './fetch/config.ts'
 
-const milliseconds = z
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1)
 const percent = z.number().min(0).max(100)
 
 export const ProcessorConfig = z
@@ -25,14 +21,15 @@ export const ProcessorConfig = z
     lease_ms: milliseconds.min(100).default(30_000),
     max_stalls: z.number().int().min(1).default(3),
     disk_high: percent.default(95),
-    disk_low: percent.default(90),
+    /** 90, or `disk_high` where that is lower, unless set. */
+    disk_low: percent.optional(),
     stats_interval: milliseconds.default(5000),
     shutdown_grace_ms: z.number().int().min(0).default(30_000),
     /** How long records of jobs at rest, and their files, are kept. */
     rest_ttl_days: z.number().positive().default(30),
     ...FetchConfig.shape,
   })
-  .refine((processor) => processor.disk_low <= processor.disk_high, {
+  .refine(({ disk_low = 0, disk_high }) => disk_low <= disk_high, {
     path: ['disk_low'],
     message: 'must not be above disk_high',
   })

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
-import { JobError } from '../jobs/errors.ts'
+import { asJobError, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
 import { HandBack, type Lease, LeaseLost } from '../leases.ts'
@@ -78,14 +78,6 @@ const stalled = (stalls: number) =>
   new JobError('worker.stalled', `the download was given up: its worker died or froze ${stalls} times`, {
     retriable: false,
   })
-
-function asJobError(error: unknown): JobError {
-  if (error instanceof JobError) return error
-  return new JobError('internal', 'an internal error; the operators find it in the log', {
-    retriable: true,
-    cause: error,
-  })
-}
 
 function failed({ id, request }: Job, failure: JobError): DownloadResult {
   return {

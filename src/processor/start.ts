@@ -50,15 +50,14 @@ export async function runProcessor(
 
   const storage = storageFor(filestorage)
   const buckets = callerBuckets(filestorage)
-  const fetch = fetcher({
-    config: processor,
-    guard: addressGuard('downloads', processor.allow_networks),
-    resolver: resolver(),
-  })
+  const names = resolver()
+  const guard = addressGuard('downloads', processor.allow_networks)
+  const fetch = fetcher({ config: processor, guard, resolver: names })
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
-  const disk = diskGuard({ dirs, high: processor.disk_high, low: processor.disk_low, log })
+  const { disk_high: high, disk_low: low = Math.min(90, high) } = processor
+  const disk = diskGuard({ dirs, high, low, log })
   await disk.look()
 
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
@@ -116,6 +115,7 @@ export async function runProcessor(
     disk.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    names.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')

@@ -38,7 +38,6 @@ describe('the configuration', () => {
       lease_ms: 30_000,
       max_stalls: 3,
       disk_high: 95,
-      disk_low: 90,
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
       rest_ttl_days: 30,
@@ -102,6 +101,11 @@ describe('the configuration', () => {
     assertWrong({ redis: minimal.redis }, /backends: is required/)
   })
 
+  it('lets disk_high stand alone, also below the default of disk_low', () => {
+    assert.equal(load({ ...minimal, processor: { disk_high: 50 } }).config.processor.disk_high, 50)
+    assertWrong({ ...minimal, processor: { disk_high: 50, disk_low: 51 } }, /processor\.disk_low/)
+  })
+
   it('says what is wrong with the file itself', () => {
     assertWrong('{', /config\.json: is not JSON/)
     assertWrong('[]', /config\.json: must hold a JSON object/)
@@ -128,6 +132,23 @@ describe('the configuration', () => {
     assert.deepEqual(config.api.tokens, ['12345'])
     assert.equal(config.notifier.deletion_interval, 0.5)
     assert.ok(config.backends.kafka)
+  })
+
+  it('lays longer variables over the JSON of shorter ones, whatever their order', () => {
+    const json = { DOWNLOADER_BACKENDS__HTTP: '{"timeout":3,"signing_secret":"of the object"}' }
+    const child = { DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'its own' }
+    for (const env of [
+      { ...json, ...child },
+      { ...child, ...json },
+      { ...child, DOWNLOADER_BACKENDS__http: json.DOWNLOADER_BACKENDS__HTTP },
+    ]) {
+      assert.deepEqual(load(minimal, env).config.backends.http, { timeout: 3, signing_secret: 'its own' })
+    }
+    const wrong = { DOWNLOADER_BACKENDS__HTTP: '{"timeout":3', ...child }
+    assertWrong(minimal, /DOWNLOADER_BACKENDS__HTTP: backends\.http: must be a JSON object/, wrong)
+    assertWrong(minimal, /DOWNLOADER_BACKENDS__HTTP: backends\.http\.timeout/, {
+      DOWNLOADER_BACKENDS__HTTP: '{"timeout":0}',
+    })
   })
 
   it('names the variable of a wrong value, and warns of an unknown key by its variable', () => {

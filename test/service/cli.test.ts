@@ -65,6 +65,13 @@ describe('the command line', () => {
     assert.match(role.stderr(), /backends: no backend/)
   })
 
+  it('runs a processor only where files may go, and says so in one line', async () => {
+    const file = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} } })
+    const role = startRole(['processor', '-c', file])
+    assert.equal(await role.ended, 1)
+    assert.equal(role.stderr(), 'downloader: processor.filestorage: is required\n')
+  })
+
   it('listens where the flags say, also without Redis', async () => {
     const config = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} } })
     const role = startRole(['api', '--host', '127.0.0.1', '--port', '0', '--config', config])

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { JobError } from '../../jobs/errors.ts'
 import { redactedUrl } from '../../log.ts'
+import { basicAuthorization } from '../../net/request-headers.ts'
 import type { Backend } from './backend.ts'
 import { networkFailure } from './network-failure.ts'
 
@@ -59,7 +60,7 @@ export function httpBackend(config: z.infer<typeof HttpConfig>, dispatcher: Disp
 interface Destination {
   origin: string
   path: string
-  /** Of the credentials in the URL, if any: RFC 7617. */
+  /** Of the credentials in the URL, if any. */
   authorization: string | undefined
 }
 
@@ -69,18 +70,7 @@ function parseDestination(destination: string): Destination {
     const text = `a callback's destination must be an http or https URL; this one is ${redactedUrl(destination)}`
     throw new JobError('receiver.refused', text, { retriable: false })
   }
-  const { origin, pathname, search, username, password } = url
-  const credentials = username || password ? `${decoded(username)}:${decoded(password)}` : ''
-  const authorization = credentials ? `Basic ${Buffer.from(credentials).toString('base64')}` : undefined
-  return { origin, path: pathname + search, authorization }
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text // a stray `%` is meant as it stands
-  }
+  return { origin: url.origin, path: url.pathname + url.search, authorization: basicAuthorization(url) }
 }
 
 function signingKey(secret: string): Buffer {

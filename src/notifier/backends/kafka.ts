@@ -1,5 +1,6 @@
 import { withDeadline } from '../../deadline.ts'
 import { JobError } from '../../jobs/errors.ts'
+import { isTopicName } from '../../jobs/topic-name.ts'
 import type { Log } from '../../log.ts'
 import type { Backend } from './backend.ts'
 import { type KafkaConfig, kafkaSettings } from './kafka-config.ts'
@@ -12,9 +13,6 @@ import { unlessAborted } from './unless-aborted.ts'
 const MAX_IDLE_LINES = 32
 /** So long after a failed connect, deliveries fail at once for the same reason: a broken cluster is not hammered. */
 const REST_AFTER_FAILURE_MS = 1000
-
-/** Kafka's own rule for names (org.apache.kafka.common.internals.Topic). */
-const TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/
 
 /**
  * Produces callbacks: one message each, the destination is the topic, the key is the job's id.
@@ -88,7 +86,7 @@ export function kafkaBackend(config: KafkaConfig, log: Log): Backend {
     async deliver(topic, callback, signal) {
       signal.throwIfAborted()
       if (closed) throw new JobError('receiver.unreachable', 'the notifier stops', { retriable: true })
-      if (!TOPIC.test(topic)) {
+      if (!isTopicName(topic)) {
         const text = `${JSON.stringify(topic.slice(0, 249))} is no name for a Kafka topic`
         throw new JobError('receiver.refused', text, { retriable: false })
       }

@@ -1,14 +1,7 @@
 import { z } from 'zod'
+import { milliseconds } from '../../milliseconds.ts'
 import { parseNetwork } from '../../net/address-guard.ts'
-
-const milliseconds = z
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1) // Node's timers go no further
-
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110, section 5.6.2
-const unsafeValue = /[\r\n\0]/
+import { headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
 
 const Network = z.string().superRefine((text, issues) => {
   try {
@@ -21,7 +14,7 @@ const Network = z.string().superRefine((text, issues) => {
 const Header = z
   .union([z.string(), z.number().int()], 'must be a string or an integer')
   .transform(String)
-  .refine((value) => !unsafeValue.test(value), 'must not hold CR, LF or NUL')
+  .refine((value) => !unsafeHeaderValue.test(value), 'must not hold CR, LF or NUL')
 
 const Headers = z.record(z.string(), Header).superRefine((headers, issues) => {
   for (const name of Object.keys(headers)) {

@@ -42,8 +42,11 @@ const connectionCodes: Record<string, [ErrorCode, string]> = {
   ETIMEDOUT: ['connect.timeout', 'no connection to {host}: the system gave up waiting'],
 }
 
-/** Responses that contradict themselves, beside what undici's parser cannot read: its errors have no codes. */
-const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
+/**
+ * Responses that contradict themselves, or what undici asserts of any (a status of at least 100); beside what its parser
+ * cannot read: those errors have no codes.
+ */
+const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ERR_ASSERTION'])
 
 /** The one place that says what a failure of the network, of TLS or of the protocol means. */
 export function networkFailure(cause: unknown, { host, status, redirectStatus }: Circumstances): JobError {

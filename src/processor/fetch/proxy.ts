@@ -2,6 +2,7 @@ import { isIP, Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 import { JobError } from '../../jobs/errors.ts'
 import type { GuardedConnector } from '../../net/connector.ts'
+import { basicAuthorization } from '../../net/request-headers.ts'
 import type { Lease } from './clients.ts'
 import { proxyFailure, proxyRefusal } from './errors.ts'
 
@@ -27,21 +28,6 @@ export function parseProxy(address: string): HttpProxy {
     origin: url.origin,
     host: url.host,
     headers: authorization === undefined ? [] : ['proxy-authorization', authorization],
-  }
-}
-
-/** RFC 7617: the credentials in a URL as a header. */
-export function basicAuthorization({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined
-  const credentials = `${percentDecoded(username)}:${percentDecoded(password)}`
-  return `Basic ${Buffer.from(credentials).toString('base64')}`
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text // a lone % means itself
   }
 }
 

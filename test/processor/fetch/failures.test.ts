@@ -99,6 +99,7 @@ describe('the fetcher and hostile origins', () => {
       'speaks something else': ['SSH-2.0-OpenSSH_9.2p1\r\n', malformed()],
       'speaks HTTP/0.9': ['<html>hello</html>', malformed()],
       'sends a status that is none': ['HTTP/1.1 abc OK\r\n\r\n', malformed()],
+      'sends a status below 100': ['HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n', malformed()],
       'sends two different lengths': [`${ok}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc`, malformed()],
       'sends a length and chunks': [
         `${ok}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,

@@ -1,0 +1,8 @@
+import { z } from 'zod'
+
+/** A duration in a configuration, in ms: as long as a timer of Node's can be. */
+export const milliseconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1)
