@@ -5,6 +5,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
+import { inTurn } from './in-turn.ts'
 import type { Put, PutOptions, Storage, TempFile } from './storage.ts'
 
 /** fsyncs at once: libuv's pool has four threads, and one stays free for everything else. */
@@ -30,7 +31,7 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
     async put(file, relative, { confirm }, signal) {
       const target = inside(root, relative)
       try {
-        await limit(() => file.handle.sync())
+        await inTurn(limit, signal, () => file.handle.sync())
         signal.throwIfAborted()
         const moved = await moveInto(file.path, target, confirm)
         if (moved) return { moved }
@@ -95,8 +96,8 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
     const copy = path.join(root, COPIES, `${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
     try {
       await pipeline(createReadStream(file.path), createWriteStream(copy, { flags: 'wx', flush: true }), { signal })
-      await moveInto(copy, target, confirm)
-      return { moved: false }
+      if (await moveInto(copy, target, confirm)) return { moved: false }
+      throw new JobError('storage.failed', 'the root spans several filesystems', { retriable: true })
     } finally {
       await rm(copy, { force: true })
     }
@@ -123,13 +124,12 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Paths come from us, so one that leaves the root is a bug. */
+/** Paths come from us, so one that could leave the root is a bug. */
 function inside(root: string, relative: string): string {
-  const target = path.join(root, relative)
-  if (relative.includes('\0') || relative.includes('\\') || !target.startsWith(`${root}${path.sep}`)) {
+  if (/[\\\0]/.test(relative) || relative.split('/').some((part) => ['', '.', '..'].includes(part))) {
     throw new Error(`${JSON.stringify(relative)} is not a path under the root`)
   }
-  return target
+  return path.join(root, relative)
 }
 
 const FULL = ['ENOSPC', 'EDQUOT']
