@@ -29,7 +29,7 @@ const PASSING_STATUS = [307, 408, 409, 429]
 export function s3Failure(error: unknown, bucket: string, region: string): unknown {
   if (!(error instanceof Error) || error instanceof JobError) return error
   const { code, $metadata } = error as SdkError
-  const name = error.name === 'Error' ? '' : error.name
+  const name = ['Error', 'Unknown'].includes(error.name) ? '' : error.name
   const status = $metadata?.httpStatusCode ?? 0
   const where = `the bucket ${bucket} in ${region}`
   const said = name || status

@@ -18,8 +18,8 @@ export interface S3Put {
 
 /** S3 takes 10,000. */
 const MAX_PARTS = 9_000
-/** How long a failed upload may take to have its parts taken away. */
-const ABORT_MS = 5000
+/** How much later than it is told to stop an upload may still hear its name, and then have its parts taken away. */
+const LAST_WORDS_MS = 5000
 
 export async function putWhole({ send }: S3Requests, put: S3Put, signal: AbortSignal): Promise<void> {
   const { bucket, file, options } = put
@@ -40,28 +40,29 @@ export async function putInParts(
 ): Promise<void> {
   const { bucket, file } = put
   const confirm = () => put.options.confirm()
-  const created = {
-    ...objectOf(put),
-    ...detailsOf(put),
-    ...(put.checksum === 'crc32' ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
-  }
-  const { UploadId } = await send(
-    { bucket, confirm },
-    (s3, options) => s3.createMultipartUpload(created, options),
-    signal,
-  )
-  if (!UploadId) throw new JobError('storage.failed', `the bucket ${bucket} began no upload`, { retriable: true })
+  const UploadId = await outliving(signal, LAST_WORDS_MS, begin)
   const upload = { ...objectOf(put), UploadId }
   try {
-    const Parts = await sendParts()
+    const completed = { ...upload, MultipartUpload: { Parts: await sendParts() } }
     const request = { bucket, bytes: file.size, confirm }
-    const completed = { ...upload, MultipartUpload: { Parts } }
     await send(request, (s3, options) => s3.completeMultipartUpload(completed, options), signal)
   } catch (error) {
-    // Not with the signal, which may be why. Should it fail, a lifecycle rule of the bucket does it.
-    const own = AbortSignal.timeout(ABORT_MS)
-    await send({ bucket }, (s3, options) => s3.abortMultipartUpload(upload, options), own).catch(() => {})
+    // what this does not reach, a lifecycle rule of the bucket does
+    const last = AbortSignal.timeout(LAST_WORDS_MS)
+    await send({ bucket }, (s3, options) => s3.abortMultipartUpload(upload, options), last).catch(() => {})
     throw error
+  }
+
+  async function begin(signal: AbortSignal): Promise<string> {
+    const verified = put.checksum === 'crc32' ? { ChecksumAlgorithm: 'CRC32' as const } : {}
+    const object = { ...objectOf(put), ...detailsOf(put), ...verified }
+    const { UploadId } = await send(
+      { bucket, confirm },
+      (s3, options) => s3.createMultipartUpload(object, options),
+      signal,
+    )
+    if (!UploadId) throw new JobError('storage.failed', `the bucket ${bucket} began no upload`, { retriable: true })
+    return UploadId
   }
 
   async function sendParts(): Promise<CompletedPart[]> {
@@ -87,6 +88,23 @@ export async function putInParts(
     }
     if (whole !== file.crc32) throw unreadable(new Error('it is not what was downloaded'))
     return parts
+  }
+}
+
+/** Runs `work` with a signal that aborts `ms` after `signal` does: an upload that S3 began is ours to end. */
+async function outliving<T>(signal: AbortSignal, ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const onAbort = () => {
+    timer = setTimeout(() => controller.abort(signal.reason), ms)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await work(controller.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -31,9 +31,12 @@ export function objectStore({
   return {
     async put(bucket: string, file: TempFile, key: string, options: PutOptions, signal: AbortSignal): Promise<void> {
       const put = { bucket, file, key, options, checksum }
-      await inTurn(limit, signal, () =>
-        file.size > partBytes ? putInParts(requests, put, partBytes, signal) : putWhole(requests, put, signal),
-      )
+      const upload = () =>
+        file.size > partBytes ? putInParts(requests, put, partBytes, signal) : putWhole(requests, put, signal)
+      await inTurn(limit, signal, upload).catch((error: unknown) => {
+        signal.throwIfAborted()
+        throw error
+      })
     },
 
     /** An object that is not there is fine. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import {
@@ -268,21 +268,48 @@ describe('the S3 storage in trouble', () => {
     await impatient.close()
   })
 
-  for (const [what, partBytes] of [
-    ['in one piece', undefined],
-    ['in parts', 1],
-  ] as const) {
-    it(`says that a temporary file cannot be read, ${what}`, async () => {
-      const other = s3Storage({ ...config(), ...(partBytes ? { partBytes } : {}) })
+  it('waits for no credentials that do not come', async () => {
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = process.env
+    delete process.env.AWS_ACCESS_KEY_ID
+    delete process.env.AWS_SECRET_ACCESS_KEY
+    process.env.AWS_CONFIG_FILE = path.join(tempDir, 'config')
+    await writeFile(process.env.AWS_CONFIG_FILE, '[default]\ncredential_process = sleep 2\n')
+    try {
+      const impatient = s3Storage({ ...config(), silenceMs: 50 })
       await using file = await tempFile(tempDir, Buffer.from('content'))
-      await assert.rejects(other.put({ ...file, path: tempDir }, 'abc/abc1', options, never()), {
-        code: 'storage.failed',
-        retriable: true,
-        message: 'the temporary file could not be read: EISDIR',
+      await assert.rejects(impatient.put(file, 'abc/abc1', options, never()), { message: /\(TimeoutError\)/ })
+      assert.deepEqual(server.requests, [])
+    } finally {
+      Object.assign(process.env, { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY })
+      delete process.env.AWS_CONFIG_FILE
+    }
+  })
+
+  for (const [what, partBytes] of [
+    ['in one piece', 7],
+    ['in parts', 3],
+  ] as const) {
+    const broken: [string, (file: string) => Promise<void>, RegExp][] = [
+      ['cannot be read', (file) => rm(file).then(() => mkdir(file)), /the temporary file could not be read: EISDIR/],
+      ['is gone', (file) => rm(file), /the temporary file could not be read: ENOENT/],
+      ['is too short', (file) => truncate(file, 5), /the temporary file could not be read: it is too short/],
+      ['is another', (file) => writeFile(file, 'CONTENT'), /BadDigest|it is not what was downloaded/],
+    ]
+    for (const [how, breakFile, message] of broken) {
+      it(`stores no temporary file that ${how}, ${what}`, async () => {
+        const other = s3Storage({ ...config(), partBytes })
+        await using file = await tempFile(tempDir, Buffer.from('content'))
+        await breakFile(file.path)
+        await assert.rejects(other.put(file, 'abc/abc1', options, never()), {
+          code: 'storage.failed',
+          retriable: true,
+          message,
+        })
+        assert.equal(server.objects.size, 0)
+        assert.equal(server.uploads.size, 0)
+        await other.close()
       })
-      assert.equal(server.objects.size, 0)
-      await other.close()
-    })
+    }
   }
 
   it('deletes, and says when it cannot', async () => {
@@ -355,6 +382,21 @@ describe('the S3 storage in trouble', () => {
         return true // and never answers
       }
       await assert.rejects(putLarge(undefined, controller.signal), (error) => error === reason)
+      assert.equal(server.uploads.size, 0)
+    })
+
+    it('takes its upload away when it is told to stop while that begins', async () => {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      server.interfere = ({ query }) => {
+        if (query.has('uploads')) controller.abort(reason)
+        return false
+      }
+      await assert.rejects(putLarge(undefined, controller.signal), (error) => error === reason)
+      assert.deepEqual(
+        server.requests.map(({ method }) => method),
+        ['POST', 'DELETE'],
+      )
       assert.equal(server.uploads.size, 0)
     })
 

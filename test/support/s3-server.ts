@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import zlib from 'node:zlib'
@@ -70,7 +71,7 @@ function answer({ objects, uploads }: S3Server, request: S3Request, response: Se
   const { method, path, query, body, headers } = request
   const id = query.get('uploadId')
   if (query.has('uploads')) {
-    const UploadId = `upload-${uploads.size}`
+    const UploadId = randomUUID()
     uploads.set(UploadId, new Map())
     const content = `<UploadId>${UploadId}</UploadId>`
     return xml(response, 200, `<InitiateMultipartUploadResult>${content}</InitiateMultipartUploadResult>`)
