@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { mkdir, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
 import { inTurn } from './in-turn.ts'
 import type { Put, PutOptions, Storage, TempFile } from './storage.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** fsyncs at once: libuv's pool has four threads, and one stays free for everything else. */
 const SYNCS = 3
@@ -79,7 +80,8 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
         const { code } = error as NodeJS.ErrnoException
         if (code === 'EXDEV') return false
         if (code !== 'ENOENT' || tries === TRIES) throw error
-        made = (await mkdir(path.dirname(target), { recursive: true })) ?? made
+        const highest = await mkdir(path.dirname(target), { recursive: true })
+        if (highest !== undefined && (made === undefined || highest.length < made.length)) made = highest
       }
     }
     await syncFolders(path.dirname(target), made)
@@ -110,17 +112,6 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
       await limit(() => syncFolder(at))
       if (at === last || at === path.dirname(at)) return
     }
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error // emptied and removed by a deletion: nothing is left to promise
-  })
-  try {
-    await handle?.sync()
-  } finally {
-    await handle?.close()
   }
 }
 
