@@ -1,5 +1,5 @@
 // Origin and receiver of the benchmarks, in a process of their own: `node --import tsx bench/peer.ts`. Talks over IPC.
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** What the peer counted since it was last asked to begin. */
@@ -10,6 +10,8 @@ export interface PeerReport {
   maxOpen: number
   /** Sum of open requests over time, in request·ms. */
   openMs: number
+  /** When the last request came to the origin, by the clock that all processes share. */
+  lastRequestMs: number
 }
 
 export type PeerMessage =
@@ -23,6 +25,8 @@ let maxOpen = 0
 let openMs = 0
 let since = now()
 let callbacks: [string, number][] = []
+let lastRequestMs = 0
+const block = Buffer.alloc(256 * 1024, 'b')
 
 function opened(change: number) {
   const at = now()
@@ -32,14 +36,31 @@ function opened(change: number) {
   maxOpen = Math.max(maxOpen, open)
 }
 
-// `/<delay in ms>` answers 10 KiB after that time.
+// `/<delay in ms>` answers 10 KiB after that time; `/bytes/<n>` answers so many.
 const origin = createServer((request, response) => {
   opened(1)
+  lastRequestMs = now()
   response.once('close', () => opened(-1))
+  const [, bytes] = /^\/bytes\/(\d+)/.exec(request.url ?? '') ?? []
+  if (bytes) return send(response, Number(bytes))
   const delayMs = Number(request.url?.slice(1) ?? 0)
   if (delayMs > 0) setTimeout(() => response.end(body), delayMs)
   else response.end(body)
 })
+
+function send(response: ServerResponse, bytes: number): void {
+  response.writeHead(200, { 'content-length': bytes })
+  let left = bytes
+  const more = () => {
+    while (left > 0) {
+      const piece = left < block.length ? block.subarray(0, left) : block
+      left -= piece.length
+      if (!response.write(piece) && left > 0) return void response.once('drain', more)
+    }
+    response.end()
+  }
+  more()
+}
 
 const receiver = createServer((request, response) => {
   let text = ''
@@ -59,7 +80,7 @@ const receiver = createServer((request, response) => {
 process.on('message', (message: 'begin' | 'report') => {
   if (message === 'report') {
     opened(0)
-    process.send?.({ callbacks, maxOpen, openMs } satisfies PeerReport)
+    process.send?.({ callbacks, maxOpen, openMs, lastRequestMs } satisfies PeerReport)
     return
   }
   callbacks = []

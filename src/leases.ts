@@ -33,23 +33,23 @@ interface Held extends Lease {
  * extended in time is told to stop before Redis may give the job to somebody else.
  */
 export function leasesOf(room: Room, log: Log) {
-  const held = new Set<Held>()
+  const held = new Map<string, Held>() // by job
   const marginMs = Math.max(room.leaseMs / 10, Math.min(200, room.leaseMs / 2))
   let extending = false
 
   async function extend() {
     const now = performance.now()
-    for (const lease of held) if (now > lease.heldUntil) lose(lease)
+    for (const lease of held.values()) if (now > lease.heldUntil) lose(lease)
     if (extending || held.size === 0) return
     extending = true
     try {
-      const asked = [...held]
+      const asked = [...held.values()]
       // The lease counts from when Redis runs the script, which is never before it was asked to.
       const askedAt = performance.now()
       const lost = new Set(await room.extend(asked.map(({ claim }) => claim)))
       for (const lease of asked) {
         if (lost.has(lease.claim.job.id)) {
-          if (held.has(lease)) lose(lease)
+          if (holds(lease)) lose(lease)
         } else lease.heldUntil = Math.max(lease.heldUntil, askedAt + room.leaseMs - marginMs)
       }
     } catch (error) {
@@ -59,8 +59,10 @@ export function leasesOf(room: Room, log: Log) {
     }
   }
 
+  const holds = (lease: Lease) => held.get(lease.claim.job.id) === lease
+
   function lose(lease: Held) {
-    held.delete(lease)
+    if (holds(lease)) held.delete(lease.claim.job.id)
     log.warn({ room: room.name, job_id: lease.claim.job.id }, 'lost a lease')
     lease.controller.abort(new LeaseLost(`the lease of ${lease.claim.job.id} could not be kept`))
   }
@@ -70,9 +72,12 @@ export function leasesOf(room: Room, log: Log) {
   let ticks = 0
   const timer = setInterval(() => {
     const now = performance.now()
-    for (const lease of held) if (now > lease.heldUntil) lose(lease)
+    for (const lease of held.values()) if (now > lease.heldUntil) lose(lease)
     if (++ticks % 4 === 0) void extend()
   }, tickMs)
+  // A Redis that came back, or another in its place, may have forgotten claims: it must hear of them at once, for it
+  // gives nothing away before.
+  room.onReturn(() => void extend())
 
   return {
     /** @param leaseEnd by `performance.now()` */
@@ -91,15 +96,17 @@ export function leasesOf(room: Room, log: Log) {
           controller.signal.throwIfAborted()
         },
       }
-      held.add(lease)
+      const forgotten = held.get(claim.job.id)
+      if (forgotten) lose(forgotten) // or the job would not have been claimed again
+      held.set(claim.job.id, lease)
       return lease
     },
     drop(lease: Lease) {
-      held.delete(lease as Held)
+      if (holds(lease)) held.delete(lease.claim.job.id)
     },
     /** Tells everything that still runs to give up and hand its job back. */
     handBack() {
-      for (const lease of held) lease.controller.abort(new HandBack('this process stops'))
+      for (const lease of held.values()) lease.controller.abort(new HandBack('this process stops'))
     },
     close() {
       clearInterval(timer)

@@ -9,8 +9,27 @@ export function newLog(role: string, level = 'info'): Log {
     base: { role, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: loggedError },
   }
   return pino(options, pino.destination({ fd: 2, sync: true }))
+}
+
+const MAX_CAUSES = 4
+
+/**
+ * What of an error may be logged: not what libraries hang on it besides, such as a command with its arguments (ioredis)
+ * or the text that is no URL (Node).
+ */
+export function loggedError(error: unknown, causes = MAX_CAUSES): unknown {
+  if (!(error instanceof Error)) return String(error)
+  const { name: type, message, stack, cause } = error
+  return {
+    type,
+    message,
+    stack,
+    ...('code' in error && { code: String(error.code) }),
+    ...(cause !== undefined && causes > 0 && { cause: loggedError(cause, causes - 1) }),
+  }
 }
 
 /** A URL as it may be logged or shown: no user, no password, no query, no fragment. */

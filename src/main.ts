@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { type Log, newLog } from './log.ts'
+import { RedisConfig } from './queue/redis.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
@@ -14,6 +15,11 @@ const HELP = `downloader: downloads what other services ask for
   downloader api [--host H] [-p, --port P] [-c FILE]  the HTTP API (127.0.0.1:8000, config.json)
   downloader processor -c FILE                      a worker that downloads
   downloader notifier -c FILE                       a worker that calls back
+  downloader check [--repair] [-c FILE]             counts every job anew while the service works, and tells what is wrong;
+                                                    exits with 1 when something is
+  downloader import --from redis://HOST:PORT/DB [--stopped] [--dry-run] [-c FILE]
+                                                    moves the jobs of the Go service over, see docs/migration.md; exits
+                                                    with 1 when one was refused
   downloader version
 
   -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
@@ -31,6 +37,10 @@ const options = {
   host: { type: 'string' },
   port: { type: 'string', short: 'p' },
   demo: { type: 'boolean' },
+  repair: { type: 'boolean' },
+  from: { type: 'string' },
+  stopped: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -45,12 +55,16 @@ async function main(argv: string[]): Promise<void> {
     case 'api':
       return untilStopped('api', (log, stop) => api(flags, log, stop))
     case 'processor':
-      return untilStopped('processor', (log, stop) => processor(load(flags, log), log, stop))
+      return untilStopped('processor', async (log, stop) => processor(await load(flags, log, stop), log, stop))
     case 'notifier':
-      return untilStopped('notifier', (log, stop) => notifier(load(flags, log), log, stop))
+      return untilStopped('notifier', async (log, stop) => notifier(await load(flags, log, stop), log, stop))
     case 'start':
       if (flags.demo) return untilStopped('demo', startDemo, 'error')
       return untilStopped('downloader', (log, stop) => start(flags, log, stop))
+    case 'check':
+      return check(flags)
+    case 'import':
+      return untilStopped('import', (log, stop) => importJobs(flags, log, stop))
     case undefined:
       throw new UsageError('a command is missing')
     default:
@@ -97,8 +111,16 @@ async function untilStopped(
   await command(log, stop.signal)
 }
 
-function load(flags: Flags, log: Log): Config {
-  return announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
+async function load(flags: Flags, log: Log, stop: AbortSignal): Promise<Config> {
+  const config = announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
+  await examine(config, log, stop)
+  return config
+}
+
+/** Warns, as soon as Redis is there, if it does not keep what it is given. */
+async function examine({ redis }: Config, log: Log, stop: AbortSignal): Promise<void> {
+  const { examineRedis } = await import('./queue/examine.ts')
+  void examineRedis(redis, log, stop)
 }
 
 function announce({ config, warnings }: Loaded, log: Log): Config {
@@ -107,7 +129,7 @@ function announce({ config, warnings }: Loaded, log: Log): Config {
 }
 
 async function api(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
-  const config = load(flags, log)
+  const config = await load(flags, log, stop)
   if (flags.host) config.api.host = String(flags.host)
   if (flags.port !== undefined) {
     const port = Number(flags.port)
@@ -147,6 +169,42 @@ async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<vo
   await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)
 }
 
+/** `check`: exits with 1 when something is wrong that was not mended. */
+async function check(flags: Flags): Promise<void> {
+  const { checking } = await import('./checking.ts')
+  const { config } = loadConfig(configFile(flags), process.env, fallbacks(path.resolve('data')))
+  const log = newLog('check', process.env.LOG_LEVEL || 'warn')
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  if (!(await checking(config.redis, flags.repair === true, print, log))) process.exitCode = 1
+}
+
+/** `import`: exits with 1 when a job was refused, or the import was stopped. */
+async function importJobs(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+  const from = RedisConfig.safeParse({ url: flags.from })
+  if (!from.success) throw new UsageError('--from: the Redis of the Go service is required, as redis://HOST:PORT/DB')
+  const { redis, processor, backends } = await load(flags, log, stop)
+  const { runImport } = await import('./import/import.ts')
+  const { storageFor } = await import('./storage/storage-for.ts')
+  const { filestorage, storage_dir: rootdir = '' } = processor
+  const storage = storageFor(filestorage ?? { type: 'filesystem', rootdir })
+  const options = {
+    from: from.data,
+    redis,
+    backends: typesOf(backends),
+    storage: storage.name,
+    dryRun: flags['dry-run'] === true,
+    stopped: flags.stopped === true,
+    log,
+  }
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  const clean = await runImport(options, print, stop).catch((error: unknown) => {
+    if (!stop.aborted) throw error
+    log.warn('stopped early: the next import goes on from here')
+  })
+  await storage.close()
+  if (!clean) process.exitCode = 1
+}
+
 /** API, processor and notifier in one process: when one of them ends, the others are stopped too. */
 async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_url: string) => {}): Promise<void> {
   const together = new AbortController()
@@ -166,9 +224,9 @@ async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_
 
 /** `start`: what the configuration does not say is at hand in `data/`. */
 async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
-  const file = flags.config ? String(flags.config) : existsSync('config.json') ? 'config.json' : undefined
   const data = path.resolve('data')
-  const { config, stopRedis } = await embedded(file, data, process.env, log)
+  const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log)
+  await examine(config, log, stop)
   try {
     await all(config, log, stop, (url) => process.stdout.write(banner(url, config, stopRedis ? data : undefined)))
   } finally {
@@ -199,19 +257,31 @@ async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
  * @returns `stopRedis` when a private Redis runs, which the caller stops
  */
 async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: Log) {
-  const fallbacks = { redis: { url: `unix://${path.join(data, 'redis', 'redis.sock')}` }, backends: { http: {} } }
-  const loaded = loadConfig(file, env, fallbacks)
+  const own = fallbacks(data)
+  const loaded = loadConfig(file, env, own)
   const config = announce(loaded, log)
   if (!config.processor.filestorage && !config.processor.storage_dir) {
     config.processor.filestorage = { type: 'filesystem', rootdir: path.join(data, 'files') }
     config.processor.storage_dir = path.join(data, 'tmp')
   }
-  if (config.redis.url !== fallbacks.redis.url) return { config, stopRedis: undefined }
+  if (config.redis.url !== own.redis.url) return { config, stopRedis: undefined }
   const { startPrivateRedis } = await import('./private-redis.ts')
   const redis = await startPrivateRedis(data, log)
   config.redis.url = `unix://${redis.socket.split('/').map(encodeURIComponent).join('/')}`
   return { config, stopRedis: () => redis.stop() }
 }
+
+/** The configuration file of a command that can do without. */
+function configFile(flags: Flags): string | undefined {
+  if (flags.config) return String(flags.config)
+  return existsSync('config.json') ? 'config.json' : undefined
+}
+
+/** What holds where a configuration says nothing: the private Redis of `start`, callbacks over HTTP. */
+const fallbacks = (data: string) => ({
+  redis: { url: `unix://${path.join(data, 'redis', 'redis.sock')}` },
+  backends: { http: {} },
+})
 
 function banner(url: string, { processor }: Config, data: string | undefined): string {
   const { filestorage, storage_dir } = processor
@@ -233,10 +303,11 @@ function banner(url: string, { processor }: Config, data: string | undefined): s
 }
 
 main(process.argv.slice(2)).then(
-  () => process.exit(0),
+  () => process.exit(),
   (error: unknown) => {
     if (error instanceof UsageError) process.stderr.write(`downloader: ${error.message}\n\n${HELP}`)
-    else if (error instanceof ConfigError) process.stderr.write(`downloader: ${error.message}\n`)
+    else if (error instanceof Error && ['ConfigError', 'ImportError', 'RedisUnavailable'].includes(error.name))
+      process.stderr.write(`downloader: ${error.message}\n`)
     else
       process.stderr.write(`downloader: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     process.exit(error instanceof UsageError ? 2 : 1)

@@ -26,6 +26,8 @@ export interface WorkerOptions {
 interface Counter {
   room: Room
   leases: Leases
+  /** What runs, by job. */
+  tasks: Map<string, Promise<void>>
   /** When this room is to be asked again, by `performance.now()`. */
   askAt: number
   /** Claims that the next call tells Redis to count no more. */
@@ -37,6 +39,7 @@ const MAX_IDLE_MS = 5000
 const GATE_MS = 1000
 /** After the grace, what was aborted gets this long to let go and be handed back; then as long to give Redis up. */
 const LET_GO_MS = 2000
+const RETIRE_MS = 500
 
 /**
  * The one loop that processor and notifier run: claim, run, settle, and sleep until something may be due. When `stop`
@@ -51,6 +54,7 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   const counters: Counter[] = options.rooms.map((room) => ({
     room,
     leases: leasesOf(room, log),
+    tasks: new Map(),
     askAt: 0,
     leaving: [],
   }))
@@ -86,6 +90,10 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   await pause(LET_GO_MS, done.signal)
   if (running.size > 0) log.error({ jobs: running.size }, 'jobs do not stop: their leases will run out')
   for (const { leases } of counters) leases.close()
+  const late = new AbortController()
+  const retired = Promise.all(counters.map(({ room }) => room.retire())).catch(() => {})
+  await Promise.race([retired, pause(RETIRE_MS, late.signal)])
+  late.abort()
 
   async function claimFrom(counter: Counter): Promise<void> {
     const { room, leases } = counter
@@ -107,11 +115,14 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
           bell.ring()
         }
         const lease = leases.hold(claim, leaseEnd, leave)
-        const task = runOne(counter, lease).finally(() => {
+        const { id } = claim.job
+        const task = runOne(counter, lease, counter.tasks.get(id)).finally(() => {
           running.delete(task)
+          if (counter.tasks.get(id) === task) counter.tasks.delete(id)
           bell.ring()
         })
         running.add(task)
+        counter.tasks.set(id, task)
       }
     } catch (error) {
       if (stop.aborted) return
@@ -131,10 +142,12 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     }
   }
 
-  async function runOne(counter: Counter, lease: Lease): Promise<void> {
+  /** @param before the same job, claimed by a call that Redis has forgotten; its lease was taken from it */
+  async function runOne(counter: Counter, lease: Lease, before: Promise<void> | undefined): Promise<void> {
     const { room, leases } = counter
     const { claim } = lease
     try {
+      await before
       const outcome = await outcomeOf(lease).finally(() => leases.drop(lease)) // from here on only the token counts
       const move = nextPlace(claim.job, outcome)
       await room.settle(claim, move, abandon.signal)

@@ -9,11 +9,11 @@ const JOBS = 1500
 export async function cap() {
   await using stage = await openStage({ processors: 3 })
   const job = { aggr_id: 'capped', aggr_limit: LIMIT, url: `${stage.origin}/${DELAY_MS}` }
-  await Promise.all(Array.from({ length: 50 }, () => stage.post(job)))
+  await Promise.all(Array.from({ length: 50 }, () => stage.enqueue(job)))
   await stage.count(50)
   stage.begin()
   const begin = performance.now()
-  await Promise.all(Array.from({ length: JOBS }, () => stage.post(job)))
+  await Promise.all(Array.from({ length: JOBS }, () => stage.enqueue(job)))
   await stage.count(JOBS)
   const ms = performance.now() - begin
   const { maxOpen, openMs } = await stage.report()

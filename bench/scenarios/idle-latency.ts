@@ -10,7 +10,7 @@ export async function idleLatency() {
   const ms: number[] = []
   for (let i = 0; i < JOBS + WARM_UP; i++) {
     const begin = performance.timeOrigin + performance.now()
-    const id = await stage.post({ aggr_id: 'idle', aggr_limit: 4, url: `${stage.origin}/0` })
+    const id = await stage.enqueue({ aggr_id: 'idle', aggr_limit: 4, url: `${stage.origin}/0` })
     const end = await stage.called(id)
     if (i >= WARM_UP) ms.push(end - begin)
   }

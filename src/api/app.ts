@@ -7,9 +7,10 @@ import { callbackRoutes } from './routes/callbacks.ts'
 import { dashboardRoutes } from './routes/dashboard.ts'
 import { type DownloadDeps, downloadRoutes } from './routes/downloads.ts'
 import { healthRoutes } from './routes/health.ts'
+import { type MetricsDeps, metricsRoutes } from './routes/metrics.ts'
 import { type StatsDeps, statsRoutes } from './routes/stats.ts'
 
-export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'> {
+export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'>, MetricsDeps {
   queue: Queue
   heartbeatPath: string | undefined
   tokens: string[] | undefined
@@ -26,11 +27,12 @@ export function app(deps: AppDeps): Koa {
     await next()
   })
   koa.use(answerProblems(deps.log))
-  if (deps.tokens) koa.use(wantToken(deps.tokens, ['/hb']))
+  if (deps.tokens) koa.use(wantToken(deps.tokens, ['/hb', '/livez', '/readyz']))
   for (const router of [
     downloadRoutes(deps),
     callbackRoutes(deps.queue),
-    healthRoutes(deps.heartbeatPath),
+    healthRoutes(deps.heartbeatPath, deps.queue),
+    metricsRoutes(deps),
     statsRoutes(deps),
     dashboardRoutes(),
   ]) {

@@ -46,7 +46,7 @@ function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof z.ZodError) return new Problem(400, describe(error))
   if (error instanceof RedisUnavailable) {
-    return new Problem(503, 'the queue cannot be reached; nothing was accepted', { 'Retry-After': '2' })
+    return new Problem(503, 'the queue cannot take this now; try again', { 'Retry-After': '2' })
   }
   return new Problem(500, 'an internal error; the operators find it in the log')
 }

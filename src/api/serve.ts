@@ -2,6 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { booksOf } from '../queue/books.ts'
+import { durableWrites } from '../queue/durable.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { type Queue, queueOf } from '../queue/queue.ts'
@@ -30,7 +32,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     return { sum: () => promptly(redis, () => all.sum()) }
   }
   const koa = app({
-    queue: promptQueue(redis, queueOf(redis, keys)),
+    queue: promptQueue(redis, queueOf(redis, keys, durableWrites(redis, options.redis))),
+    books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
     backends: options.backends,
     maxBodyBytes: api.max_body_bytes,
@@ -66,6 +69,7 @@ function promptQueue(redis: Client, queue: Queue): Queue {
     find: (id) => promptly(redis, () => queue.find(id)),
     wake: (...args) => promptly(redis, () => queue.wake(...args)),
     resting: (...args) => promptly(redis, () => queue.resting(...args)),
+    probe: () => promptly(redis, () => queue.probe()),
     adjust: (...args) => promptly(redis, () => queue.adjust(...args)),
     groups: (room) => promptly(redis, () => queue.groups(room)),
   }

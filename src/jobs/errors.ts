@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'storage.full'
   | 'storage.failed'
   | 'worker.stalled'
+  | 'imported' // it failed in the service that it was imported from
   | 'internal'
   | 'receiver.status'
   | 'receiver.unreachable'

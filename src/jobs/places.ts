@@ -15,7 +15,10 @@ export type RestReason = 'done' | 'failed' | 'callback-failed' | 'cancelled'
 export const restReasons: readonly RestReason[] = ['done', 'failed', 'callback-failed', 'cancelled']
 
 /** Where a job goes next; the queue carries it out and knows nothing of why. */
-export type Place =
+export type Place = {
+  /** Of the group that the job leaves: it starts nothing for so long. */
+  holdMs?: number
+} & (
   | {
       kind: 'room'
       room: string
@@ -27,15 +30,17 @@ export type Place =
       /** Drops the request from the record. */
       shrink?: boolean
     }
-  /** This room and group, later; `holdMs` also holds the whole group. */
-  | { kind: 'again'; delayMs: number; holdMs?: number }
+  /** This room and group, later. */
+  | { kind: 'again'; delayMs: number }
   /** This room and group, at its old place: nothing happened. */
   | { kind: 'back' }
   | { kind: 'rest'; reason: RestReason }
   | { kind: 'gone' }
+)
 
+/** `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. */
 export type Outcome =
-  | { kind: 'downloaded'; result: DownloadResult; storage: string }
+  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number }
   | { kind: 'download-retry'; delayMs: number; holdMs?: number }
   | { kind: 'delivered'; deletionDelayMs: number }
   | { kind: 'delivery-retry'; delayMs: number; error: string }
@@ -54,6 +59,8 @@ export interface Move {
 export const downloadsRoom = 'downloads'
 export const callbacksRoom = (type: CallbackType): string => `callbacks:${type}`
 export const deletionsRoom = (storage: string): string => `deletions:${storage}`
+/** The storage whose deletions a room has; undefined for any other room. */
+export const storageOf = (room: string): string | undefined => /^deletions:(.*)$/s.exec(room)?.[1]
 
 /** Where a new job begins. */
 export function firstPlace(request: DownloadRequest): Place & { kind: 'room' } {
@@ -79,20 +86,53 @@ export function callbackTarget(
   return { type: request.callbackType, destination: request.callbackDst }
 }
 
-/** The group of a callback: scheme, host and port of an HTTP receiver, a Kafka topic, an SQS queue. */
+/**
+ * The group of a callback: scheme, host and port of an HTTP receiver, a Kafka topic, host and path of an SQS queue.
+ * It is part of keys and logs, so credentials and queries are no part of it.
+ */
 export function receiverOf({ type, destination }: { type: CallbackType; destination: string }): string {
-  if (type !== 'http') return destination
-  const { protocol, hostname, port } = new URL(destination)
+  if (type === 'kafka') return destination
+  const text = type === 'sqs' && !destination.includes('://') ? `https://${destination}` : destination
+  if (!URL.canParse(text)) return '(not a URL)' // the API takes none; should one be here, its backend refuses it for good
+  const { protocol, host, hostname, port, pathname } = new URL(text)
+  if (type === 'sqs') return host + pathname
   return `${protocol}//${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+}
+
+/** A room and a group of it. */
+export interface Spot {
+  room: string
+  group: string
+}
+
+/** Wherever in a room a job can be in its life, whatever becomes of it. */
+export function everySpot(request: DownloadRequest | undefined, storages: string[]): Spot[] {
+  const spots = storages.map((storage) => ({ room: deletionsRoom(storage), group: storage }))
+  if (!request) return spots
+  spots.push({ room: downloadsRoom, group: request.aggrId })
+  for (const success of [true, false]) {
+    const target = callbackTarget(request, success)
+    if (target) spots.push({ room: callbacksRoom(target.type), group: receiverOf(target) })
+  }
+  return spots
+}
+
+/** Nobody knows any more when the file of a job that was lost on its way to deletion may go. */
+const LOST_DELETION_MS = 24 * 60 * 60 * 1000
+
+/** Where a job goes on that was found in no place at all, as far as its record tells. */
+export function placeOfLost(job: Job): Place {
+  if (!job.request) return deletionPlace(job, LOST_DELETION_MS)
+  return job.result ? callbackPlace(job, job.result) : firstPlace(job.request)
 }
 
 /** Where `job` goes after `outcome`, and what its record remembers of it. */
 export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
-      const { result, storage } = outcome
+      const { result, storage, holdMs } = outcome
       const patch = { attempts: job.attempts + 1, result, storage }
-      return { patch, place: callbackPlace(job, result) }
+      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) } }
     }
     case 'download-retry': {
       const { delayMs, holdMs = 0 } = outcome

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
-import { rm } from 'node:fs/promises'
+import { type FileHandle, rm } from 'node:fs/promises'
 import zlib from 'node:zlib'
 import { withDeadline } from '../deadline.ts'
 import { JobError } from '../jobs/errors.ts'
@@ -9,7 +8,7 @@ import { parseMimePattern } from '../jobs/mime-pattern.ts'
 import type { Lease } from '../leases.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
 import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
-import type { TempFiles } from './temp-files.ts'
+import { type TempFiles, tempFileFailure } from './temp-files.ts'
 import { imageSize } from './verify/image-size.ts'
 import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
 
@@ -30,7 +29,7 @@ export interface Stored {
   moved: boolean
 }
 
-/** What was received is gathered up to this size before it is written. */
+/** What was received is gathered up to this size before it is written; a body that stays below is never spilled. */
 const WRITE_BYTES = 256 * 1024
 
 /**
@@ -43,6 +42,7 @@ const WRITE_BYTES = 256 * 1024
 export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
   return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
+    if (timeoutS === 0) return run(job, request, lease, lease.signal)
     const expired = () =>
       new JobError('timeout.total', `the download took longer than ${timeoutS} s`, { retriable: true })
     return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, signal), expired)
@@ -64,7 +64,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
       }
       return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
     } catch (error) {
-      response.discard()
+      await response.discard()
       throw withStatus(error, response.status)
     }
   }
@@ -79,13 +79,21 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
     signal: AbortSignal,
     status: number,
   ): Promise<DownloadResult> {
-    const { path: file, handle } = await tempFiles.create(job.id)
+    const path = tempFiles.pathOf(job.id)
+    let handle = undefined as FileHandle | undefined
     let moved = false
     try {
-      const { size, sha256, crc32 } = await writeAll(handle, head, rest, lease.leave)
-      const image = request.extractImageSize ? await imageSize({ handle, head, size, mimeType }, signal) : undefined
-      const temp: TempFile = { path: file, handle, size, crc32 }
-      const stored = await store(job, request, temp, { mimeType, confirm: lease.confirm }, signal)
+      const spill = async (bytes: Buffer) => {
+        handle ??= await tempFiles.create(path)
+        await writeFully(handle, bytes)
+      }
+      const { size, sha256, crc32, last } = await takeAll(head, rest, lease.leave, spill)
+      if (handle) await spill(last)
+      const file: TempFile = handle ? { path, size, crc32, handle } : { path, size, crc32, bytes: last }
+      const image = request.extractImageSize
+        ? await imageSize({ handle, head: handle ? head : last, size, mimeType }, signal)
+        : undefined
+      const stored = await store(job, request, file, { mimeType, confirm: lease.confirm }, signal)
       moved = stored.moved
       return {
         success: true,
@@ -99,8 +107,8 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
         path: stored.path,
       }
     } finally {
-      await handle.close()
-      if (!moved) await rm(file, { force: true })
+      await handle?.close()
+      if (handle && !moved) await rm(path, { force: true })
     }
   }
 }
@@ -119,8 +127,19 @@ async function readHead(response: FetchResponse) {
   return { head: Buffer.concat(chunks), rest, complete: false }
 }
 
-/** @param received called when the origin has sent all: what is left is between us and our disk */
-async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Uint8Array>, received: () => void) {
+/**
+ * Receives the rest of a body. A small one stays in memory; of a larger one all but the last piece is spilled as it comes.
+ *
+ * @param received called when the origin has sent all: what is left is between us and our disk
+ * @param spill takes the next piece
+ * @returns `last`: what was not spilled
+ */
+async function takeAll(
+  head: Buffer,
+  rest: AsyncIterator<Uint8Array>,
+  received: () => void,
+  spill: (bytes: Buffer) => Promise<void>,
+) {
   const hash = createHash('sha256').update(head)
   let crc32 = zlib.crc32(head)
   let size = head.length
@@ -134,28 +153,29 @@ async function writeAll(handle: FileHandle, head: Buffer, rest: AsyncIterator<Ui
     waiting.push(chunk)
     waitingBytes += chunk.length
     if (waitingBytes >= WRITE_BYTES) {
-      await writeFully(handle, waiting)
+      await spill(joined(waiting))
       waiting = []
       waitingBytes = 0
     }
   }
   received()
-  if (waitingBytes > 0) await writeFully(handle, waiting)
-  return { size, sha256: hash.digest('hex'), crc32 }
+  return { size, sha256: hash.digest('hex'), crc32, last: joined(waiting) }
 }
 
-async function writeFully(handle: FileHandle, chunks: Uint8Array[]): Promise<void> {
+function joined(chunks: Uint8Array[]): Buffer {
+  const [only] = chunks
+  return chunks.length === 1 && Buffer.isBuffer(only) ? only : Buffer.concat(chunks)
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   try {
-    let left = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+    let left = bytes
     while (left.length > 0) {
       const { bytesWritten } = await handle.write(left)
       left = left.subarray(bytesWritten)
     }
-  } catch (cause) {
-    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
-    throw full
-      ? new JobError('storage.full', 'no space left for the temporary file', { retriable: true, cause })
-      : new JobError('storage.failed', 'the temporary file could not be written', { retriable: true, cause })
+  } catch (error) {
+    throw tempFileFailure(error)
   }
 }
 

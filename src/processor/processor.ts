@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
 import { JobError } from '../jobs/errors.ts'
-import type { DownloadResult } from '../jobs/job.ts'
+import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
 import { HandBack, type Lease, LeaseLost } from '../leases.ts'
 import { type Log, redactedUrl } from '../log.ts'
@@ -50,11 +50,11 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     function afterFailure(failure: JobError): Outcome {
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
-      if (!failure.retriable || n > retries) return { kind: 'downloaded', result: failed(failure), storage }
-      const { retryAfterMs } = failure
+      const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
-      if (retryAfterMs !== undefined) return { kind: 'download-retry', delayMs: retryAfterMs, holdMs: retryAfterMs }
-      return { kind: 'download-retry', delayMs: downloadRetryDelayMs(n, retryBackoffMs) }
+      const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
+      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
     }
 
     function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {
@@ -87,7 +87,7 @@ function asJobError(error: unknown): JobError {
   })
 }
 
-function failed(failure: JobError): DownloadResult {
+function failed({ id, request }: Job, failure: JobError): DownloadResult {
   return {
     success: false,
     error: failure.message,
@@ -97,6 +97,8 @@ function failed(failure: JobError): DownloadResult {
     size: 0,
     sha256: '',
     mimeType: failure.mimeType,
+    // An earlier attempt may have stored it and died before it could say so. What is in the caller's bucket is theirs.
+    path: request?.s3Bucket ? undefined : filePath(id, request?.subpath),
   }
 }
 
@@ -104,7 +106,7 @@ function failed(failure: JobError): DownloadResult {
 export const DELETIONS = 16
 const DELETION_SYNCS = 4
 
-/** What to do with a job of a deletions room: remove its file, if we keep one. Never gives up. */
+/** What to do with a job of a deletions room: remove its file, if we may keep one. Never gives up. */
 export function deleting(storage: Storage, stats: ProcessorStats, log: Log): (lease: Lease) => Promise<Outcome> {
   const limit = pLimit(DELETION_SYNCS)
   return async ({ claim: { job }, signal }) => {
@@ -112,7 +114,7 @@ export function deleting(storage: Storage, stats: ProcessorStats, log: Log): (le
     if (!path) return { kind: 'deleted' }
     try {
       await limit(() => storage.delete(path, signal))
-      stats.deleted()
+      if (job.result?.success) stats.deleted() // of a failed job there is hardly ever a file
       log.debug({ job_id: job.id, path }, 'file deleted')
       return { kind: 'deleted' }
     } catch (error) {

@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { JobError } from '../jobs/errors.ts'
 
 /**
  * Names a process for those that sweep up after it: `<host>-<pid>-<random>`. The first part is that of all processes
@@ -20,7 +21,7 @@ function hostMark(): string {
   return createHash('sha256').update(`${os.hostname()} ${pidNamespace}`).digest('hex').slice(0, 8)
 }
 
-const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})\.tmp$/
+const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.(([0-9a-f]{8})-(\d+)-[0-9a-f]{8})-\d+\.tmp$/
 
 export interface TempFilesOptions {
   dir: string
@@ -33,18 +34,32 @@ export interface TempFilesOptions {
 
 /** The temporary files of downloads: directly in `storage_dir`, named after the job and the process. */
 export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) {
-  const suffix = `.${instance}.tmp`
+  let attempts = 0
   return {
     /** Makes sure that the folder is there. */
     async prepare(): Promise<void> {
       await mkdir(dir, { recursive: true })
     },
 
-    /** The caller closes the handle and removes the file. */
-    async create(jobId: string): Promise<{ path: string; handle: FileHandle }> {
-      const file = path.join(dir, jobId + suffix)
-      // A file of that name is a leftover of ours: a job is never run twice at once under one instance's name.
-      return { path: file, handle: await open(file, 'w+') }
+    /** A new name for each attempt: one that lost its lease may still write while the next one runs, in this process, too. */
+    pathOf: (jobId: string): string => path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`),
+
+    /**
+     * Creates a file, and the folder, should somebody have removed it.
+     *
+     * @throws {JobError} `storage.*`
+     */
+    async create(file: string): Promise<FileHandle> {
+      const create = () => open(file, 'wx+')
+      try {
+        return await create().catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error
+          await mkdir(dir, { recursive: true })
+          return create()
+        })
+      } catch (error) {
+        throw tempFileFailure(error)
+      }
     },
 
     /** Removes the files of processes that are dead, and nothing else. Resolves to how many. */
@@ -53,13 +68,13 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
       let living: Set<string> | undefined
       for await (const entry of await opendir(dir)) {
         const match = TEMP_NAME.exec(entry.name)
-        if (!match || !entry.isFile() || entry.name.endsWith(suffix)) continue
-        const [, host, pid, random] = match
+        const [, owner, host, pid] = match ?? []
+        if (!owner || !entry.isFile() || owner === instance) continue
         const file = path.join(dir, entry.name)
         if (!(host === hostMark() && isDead(Number(pid)))) {
           living ??= await alive()
           const info = await stat(file).catch(() => undefined)
-          if (!info || living.has(`${host}-${pid}-${random}`) || Date.now() - info.mtimeMs < minAgeMs) continue
+          if (!info || living.has(owner) || Date.now() - info.mtimeMs < minAgeMs) continue
         }
         await rm(file, { force: true })
         removed++
@@ -70,6 +85,15 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
 }
 
 export type TempFiles = ReturnType<typeof tempFiles>
+
+/** What it means for a job that its temporary file could not be created or written: it may pass. */
+export function tempFileFailure(cause: unknown): JobError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException
+  const options = { retriable: true, cause }
+  return ['ENOSPC', 'EDQUOT'].includes(code)
+    ? new JobError('storage.full', 'no space left for the temporary file', options)
+    : new JobError('storage.failed', `the temporary file could not be written: ${code}`, options)
+}
 
 /** Whether no process of this id runs on this host, or only this one, which does not own the file. */
 function isDead(pid: number): boolean {

@@ -1,9 +1,9 @@
 -- Claims up to `count` jobs that can run, one group after the other. A call that is repeated is answered as it was.
 -- On the way, claims of the worker that need their group's place no more leave it: they keep their lease.
 -- KEYS[1]  room
--- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs),
---          then of the claims that leave: id, token, id, token …
--- Returns  { ms that the leases stand, ms until something may be due,
+-- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs), seen: the highest
+--          `seq` that the worker was told, then of the claims that leave: id, token, id, token …
+-- Returns  { ms that the leases stand, ms until something may be due, seq,
 --          { id, token, group, gift, request, { state … } } … }
 local room = KEYS[1]
 local worker, call, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -17,7 +17,7 @@ end
 
 local last = redis.call("GET", room .. ":call:" .. worker)
 if last and string.match(last, "^%S+") == call then
-  local reply = { lease, 0 }
+  local reply = { lease, 0, tonumber(redis.call("HGET", room, "seq") or "0") }
   for id in string.gmatch(last, " (%S+)") do
     local holder, _, group = claim_of(room, id)
     if holder == token then
@@ -43,7 +43,7 @@ if limit > 0 and redis.call("HGET", room, "limit") ~= ARGV[5] then
   end
 end
 
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local holder, _, group = claim_of(room, ARGV[i])
   if holder == ARGV[i + 1] then
     redis.call("SADD", room .. ":left:" .. group, ARGV[i])
@@ -51,20 +51,27 @@ for i = 6, #ARGV, 2 do
   end
 end
 
+local closed = closed_for(room, worker, ARGV[6], lease)
+if closed > 0 then return { lease, closed, tonumber(ARGV[6]) } end
+
 -- What workers left behind goes back to its old place. A bounded number a call: the next one goes on.
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0, 100)) do
   local _, score, group = claim_of(room, id)
-  release(room, id, group)
-  redis.call("HINCRBY", state_key(id), "stalls", 1)
-  redis.call("ZADD", room .. ":pending:" .. group, score, id)
-  advance(room, group)
+  if group then
+    release(room, id, group)
+    redis.call("HINCRBY", state_key(id), "stalls", 1)
+    pend(room, id, group, score)
+    advance(room, group)
+  else
+    redis.call("ZREM", leases, id) -- data was lost: nobody else must suffer
+  end
 end
 
 for _, group in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, 100)) do
   stand(room, group)
 end
 
-local reply = { lease, 0 }
+local reply = { lease, 0, 0 }
 local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
 local places, gifts = {}, {} -- by group
 local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0
@@ -73,8 +80,9 @@ while #ids < count do
   if not group then break end
   local pending = room .. ":pending:" .. group
   places[group] = places[group] or places_in(room, group)
-  if places[group] > 0 then
-    local id, score = unpack(redis.call("ZPOPMIN", pending))
+  local id, score
+  if places[group] > 0 then id, score = unpack(redis.call("ZPOPMIN", pending)) end
+  if id then
     redis.call("SADD", room .. ":claimed:" .. group, id)
     claims[#claims + 1], claims[#claims + 2] = id, token .. " " .. score .. " " .. group
     expiries[#expiries + 1], expiries[#expiries + 2] = now + lease, id
@@ -97,6 +105,8 @@ while #ids < count do
   end
 end
 if #ids > 0 then
+  redis.call("HINCRBY", room, "pending", -#ids)
+  reply[3] = redis.call("HINCRBY", room, "seq", 1)
   redis.call("HSET", room .. ":claims", unpack(claims))
   redis.call("ZADD", leases, unpack(expiries))
   redis.call("SET", room .. ":call:" .. worker, call .. " " .. table.concat(ids, " "), "PX", lease * 2)

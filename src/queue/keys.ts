@@ -7,11 +7,17 @@ import type { RestReason } from '../jobs/places.ts'
 export function keysOf(prefix: string) {
   const base = `{${prefix}}:`
   return {
+    /** What every key begins with. */
+    base,
     room: (name: string) => `${base}${name}`,
     request: (id: string) => `${base}request:${id}`,
     state: (id: string) => `${base}state:${id}`,
     rest: (reason: RestReason) => `${base}rest:${reason}`,
     totals: `${base}totals`,
+    /** Names of the rooms that ever had a job. */
+    rooms: `${base}rooms`,
+    /** Written by those who ask whether Redis takes writes. */
+    probe: `${base}probe`,
     /** Live processes of a role: instance → when it was last seen. */
     instances: (role: string) => `${base}instances:${role}`,
     /** What a live process reports: instance → JSON. */

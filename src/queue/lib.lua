@@ -1,7 +1,12 @@
 -- What the room's scripts share; put in front of each of them when they are loaded.
 --
--- KEYS[1] is the room, `{prefix}:<room>`: a hash of the room's own settings (`limit`). All other keys of the room are
--- that name and a suffix, so they live in its hash slot:
+-- KEYS[1] is the room, `{prefix}:<room>`, a hash:
+--   limit    of groups whose jobs bring none
+--   pending  how many jobs are pending in it
+--   seq      how many claim calls gave jobs
+--   server   run id of the Redis server that the last call ran on
+--   opens, since  while it is closed: until when, and because of what happened when (0: because data is missing)
+-- All other keys of the room are that name and a suffix, so they live in its hash slot:
 --   :line            zset    groups that can run now: position in the line
 --   :due             zset    groups that can run later: ms since the epoch
 --   :groups          hash    every group that exists: "<limit> <gift>", as its first job gave them
@@ -12,11 +17,14 @@
 --   :left:<group>    set     those of them that count against the group's limit no more
 --   :leases          zset    job ids that run: when their lease ends, ms since the epoch
 --   :claims          hash    job ids that run: "<token> <score in pending> <group>"
+--   :workers         zset    workers: when they last called, ms since the epoch
 --   :call:<worker>   string  "<number> <id> <id> …": the worker's last claim call, to answer it again
 -- Beside the rooms, of the deployment:
 --   request:<id>     string  the job's immutable request
 --   state:<id>       hash    what changes of it
 --   totals           hash    accepted, gone
+--   rooms            set     names of the rooms that ever had a job
+--   imported         set     ids that were taken over from the Go service, for a time
 --
 -- A group with something pending stands in :line, or in :due, or, while it is full or paused, in neither.
 
@@ -57,26 +65,26 @@ local function places_in(room, group)
   return limit_of(room, group) - running
 end
 
+-- From when on, in ms since the epoch, the group may start something; nothing while it is full, paused or empty.
+local function startable_from(room, group)
+  local first = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")[2]
+  if not first or places_in(room, group) <= 0 then return nil end
+  return math.max(tonumber(first), tonumber(redis.call("HGET", room .. ":holds", group) or "0"))
+end
+
 -- Puts a group where it belongs: into the line, among those that are due later, or nowhere. Every script that changes
 -- what decides this (the pending jobs, the claims, a limit, a hold) ends with it.
 local function stand(room, group)
   local line, due = room .. ":line", room .. ":due"
-  local head = redis.call("ZRANGE", room .. ":pending:" .. group, 0, 0, "WITHSCORES")
-  if not head[1] or places_in(room, group) <= 0 then
+  local at = startable_from(room, group)
+  if not at then
     redis.call("ZREM", line, group)
     redis.call("ZREM", due, group)
-    if not head[1] and redis.call("EXISTS", room .. ":claimed:" .. group) == 0 then
+    if redis.call("EXISTS", room .. ":pending:" .. group, room .. ":claimed:" .. group) == 0 then
       redis.call("HDEL", room .. ":groups", group)
       redis.call("HDEL", room .. ":holds", group)
     end
-    return
-  end
-  local at = tonumber(head[2])
-  local held = redis.call("HGET", room .. ":holds", group)
-  if held then
-    if tonumber(held) > now then at = math.max(at, tonumber(held)) else redis.call("HDEL", room .. ":holds", group) end
-  end
-  if at > now then
+  elseif at > now then
     local first = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")[2]
     redis.call("ZREM", line, group)
     redis.call("ZADD", due, at, group)
@@ -95,10 +103,18 @@ local function advance(room, group)
   if not redis.call("ZSCORE", room .. ":line", group) then stand(room, group) end
 end
 
+-- Makes a job pending in a group that exists; the caller then lets the group stand.
+local function pend(room, id, group, at)
+  local added = redis.call("ZADD", room .. ":pending:" .. group, at, id)
+  if redis.call("HINCRBY", room, "pending", added) == 1 then
+    redis.call("SADD", prefix .. "rooms", string.sub(room, #prefix + 1))
+  end
+end
+
 -- Makes a job pending. A group that does not exist yet begins with this job's limit and gift.
 local function enqueue(room, id, group, limit, gift, at)
   redis.call("HSETNX", room .. ":groups", group, limit .. " " .. gift)
-  redis.call("ZADD", room .. ":pending:" .. group, at, id)
+  pend(room, id, group, at)
   advance(room, group)
 end
 
@@ -120,4 +136,36 @@ end
 -- Writes the flat fields from ARGV[first] on into the job's state.
 local function patch(id, first)
   if ARGV[first] then redis.call("HSET", state_key(id), unpack(ARGV, first)) end
+end
+
+-- A server that takes over, or that starts again, may lack the last claims: the places of their groups would be given
+-- away a second time. So, when the server is another one, the room stays closed until every worker that called lately
+-- has called again, for whoever was given more than the server knows of says so by `seen`. Then the room stays closed
+-- for a lease: by its end nobody works any more on a claim that was lost.
+-- Returns for how many more ms the room is closed; 0 when it is open.
+local LONGEST_SILENCE_MS = 12000 -- after which a worker has noticed that its connection is dead, and made a new one
+local function closed_for(room, worker, seen, lease)
+  local info = redis.pcall("INFO", "server") -- an ACL may forbid it: then nothing can be known
+  local run = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
+  local server, seq, opens, since = unpack(redis.call("HMGET", room, "server", "seq", "opens", "since"))
+  redis.call("ZADD", room .. ":workers", now, worker)
+  if tonumber(seen) > tonumber(seq or "0") then
+    opens, since = now + lease, 0
+    redis.call("HSET", room, "server", run, "seq", seen, "opens", opens, "since", since)
+  elseif server ~= run then
+    redis.call("HSET", room, "server", run)
+    if server then
+      opens, since = math.max(opens or 0, now + math.min(lease, LONGEST_SILENCE_MS)), now
+      redis.call("HSET", room, "opens", opens, "since", since)
+      redis.call("ZREMRANGEBYSCORE", room .. ":workers", "-inf", now - 10 * lease)
+    end
+  end
+  if not opens then return 0 end
+
+  opens, since = tonumber(opens), tonumber(since)
+  local awaited = since > 0 and redis.call("ZCOUNT", room .. ":workers", now - lease, "(" .. since) or 1
+  if opens > now and awaited > 0 then return opens - now end
+  redis.call("HDEL", room, "opens", "since")
+  ring(room)
+  return 0
 end

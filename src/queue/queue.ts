@@ -1,6 +1,7 @@
 import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
 import { firstPlace, nextPlace, type Outcome, type RestReason } from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
+import type { Write } from './durable.ts'
 import type { Keys } from './keys.ts'
 import type { Client } from './redis.ts'
 
@@ -20,20 +21,33 @@ export interface Queue {
   /** Accepts a job; resolves when Redis has it. */
   add(request: DownloadRequest): Promise<string>
   find(id: string): Promise<Job | undefined>
-  /** Moves a job that rests for `reason` to where `outcome` sends it. */
+  /** Moves a job that rests for `reason` to where `outcome` sends it. One that is unknown rests there no more. */
   wake(id: string, reason: RestReason, outcome: Outcome): Promise<'woken' | 'absent' | 'unknown'>
   /** The ids that rest for `reason` since before `ms` ago, oldest first, at most `count`. */
   resting(reason: RestReason, ms: number, count: number): Promise<string[]>
   adjust(room: string, group: string, settings: GroupSettings): Promise<void>
+  /** Resolves when Redis could accept a job now. */
+  probe(): Promise<void>
   /** The groups of a room that have pending jobs. */
   groups(room: string): Promise<GroupSize[]>
 }
 
-export function queueOf(redis: Client, keys: Keys): Queue {
+/** @param write how safe a write must be before it is answered, see `durableWrites` */
+export function queueOf(
+  redis: Client,
+  keys: Keys,
+  write: Write = (script, ...args) => redis[script](...(args as [string, string])),
+): Queue {
   async function find(id: string): Promise<Job | undefined> {
     const [request, state] = await Promise.all([redis.get(keys.request(id)), redis.hgetall(keys.state(id))])
     const flat = Object.entries(state).flat()
     return request === null && flat.length === 0 ? undefined : unpackJob(id, request, flat)
+  }
+
+  /** The record was lost: its entry goes, too, or it would stand before others for ever. */
+  async function forget(id: string, reason: RestReason): Promise<void> {
+    const there = await redis.mendJob(keys.totals, id, 'take', 'rest', reason)
+    if (there === 1) await redis.mendJob(keys.totals, id, 'gone')
   }
 
   return {
@@ -42,18 +56,21 @@ export function queueOf(redis: Client, keys: Keys): Queue {
     async add(request) {
       const id = newJobId()
       const { room, group, limit = 0, gift = '', delayMs = 0 } = firstPlace(request)
-      await redis.addJob(keys.room(room), id, packRequest(request), group, limit, gift, delayMs)
+      await write('addJob', keys.room(room), id, packRequest(request), group, limit, gift, delayMs)
       return id
     },
 
     async wake(id, reason, outcome) {
       const job = await find(id)
-      if (!job) return 'unknown'
+      if (!job) {
+        await forget(id, reason)
+        return 'unknown'
+      }
       const { place, patch } = nextPlace(job, outcome)
       if (place.kind !== 'room') return 'absent'
       const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place
       const args = [id, group, limit, gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
-      const reply = await redis.wakeJob(keys.room(room), keys.rest(reason), ...args)
+      const reply = await write('wakeJob', keys.room(room), keys.rest(reason), ...args)
       return reply as 'woken' | 'absent' | 'unknown'
     },
 
@@ -64,6 +81,10 @@ export function queueOf(redis: Client, keys: Keys): Queue {
 
     async adjust(room, group, settings) {
       await redis.adjustGroup(keys.room(room), group, JSON.stringify(settings))
+    },
+
+    async probe() {
+      await write('touch', keys.probe)
     },
 
     async groups(room) {

@@ -5,20 +5,27 @@ import { z } from 'zod'
 import { pause } from '../deadline.ts'
 import type { Log } from '../log.ts'
 import { scripts } from './scripts.ts'
+import { connectorOf, leadsTo, openSentinels, type Sentinels } from './sentinels.ts'
 
 const HOST_PORT = /^(\[[^\]]+\]|[^:[\]]*):(\d{1,5})$/
-const hostPort = z.string().regex(HOST_PORT, 'must be host:port')
+const isHostPort = (text: string) => Number(HOST_PORT.exec(text)?.[2] ?? Number.NaN) <= 65_535
+const hostPort = z.string().refine(isHostPort, 'must be host:port')
 
 /** Where Redis is. At least one of `addr`, `url`, `sentinel`, `cluster`. */
 export const RedisConfig = z
   .strictObject({
     /** `host:port`, or the path of a unix socket. */
-    addr: z.string().min(1).optional(),
+    addr: z
+      .string()
+      .refine((addr) => isHostPort(addr) || addr.includes('/'), 'must be host:port, or the path of a unix socket')
+      .optional(),
     /** `redis://`, `rediss://` or `unix://`. */
     url: z
       .string()
       .regex(/^(rediss?|unix):\/\//, 'must begin with redis://, rediss:// or unix://')
-      .refine((text) => URL.canParse(text), 'is not a URL')
+      .refine((text) => URL.canParse(text), { error: 'is not a URL', abort: true })
+      .refine((text) => /^\d*$/.test(databaseOf(new URL(text))), 'must name the database by its number')
+      .refine((text) => isDecodable(new URL(text)), 'has a % that begins no percent-encoding: write %25')
       .optional(),
     sentinel: z.array(hostPort).min(1).optional(),
     master_name: z.string().min(1).optional(),
@@ -29,6 +36,10 @@ export const RedisConfig = z
       .string()
       .regex(/^[^{}\s]+$/, 'must not be empty nor hold braces or spaces')
       .default('downloader'),
+    /** A job is accepted when as many replicas have it. */
+    wait_replicas: z.number().int().min(0).max(10).optional(),
+    /** A job is accepted when the master has it in its append-only file, on disk. */
+    wait_aof: z.boolean().optional(),
   })
   .refine((redis) => redis.addr ?? redis.url ?? redis.sentinel ?? redis.cluster, 'needs addr, url, sentinel or cluster')
   .refine((redis) => !redis.sentinel || redis.master_name, { path: ['master_name'], message: 'goes with sentinel' })
@@ -42,24 +53,32 @@ export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }
 
+type Patience = 'patient' | 'impatient'
+
 /** Within this time a client has noticed that a connection is dead, and uses a new one. */
 const SILENCE_MS = { patient: 10_000, impatient: 3000 }
+/** Trouble with the nodes of a Cluster is logged no more often. */
+const NODE_TROUBLE_MS = 60_000
 
 /**
  * A connection that comes back by itself, whatever happens; the caller closes it with `disconnect()`.
  *
  * @param patience `patient` for workers: commands wait for Redis, and are sent again when they were not answered;
- *   `impatient` for the API: a command fails within a second, and is not sent later behind the caller's back
+ *   `impatient` for the API: a command fails within a second, and is not sent again; a Redis that was frozen may still
+ *   carry out what it had got
  */
-export function connect(config: RedisConfig, patience: 'patient' | 'impatient', log: Log): Client {
-  const client = create(config, patience)
+export function connect(config: RedisConfig, patience: Patience, log: Log): Client {
+  const { client, sentinels } = create(config, patience)
   // Connection errors come with every try to reconnect: say it once, and once when it is over.
   let troubled = false
   let closing = false
   const { disconnect } = client
   client.disconnect = (reconnect = false) => {
     closing ||= !reconnect // ioredis itself disconnects to connect anew
-    if (closing) clearInterval(heartbeat)
+    if (closing) {
+      clearInterval(heartbeat)
+      sentinels?.close()
+    }
     disconnect.call(client, reconnect)
   }
   // Silence is noticed where an answer is missing: something has to be asked, of a subscriber, too.
@@ -72,6 +91,12 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
     troubled = true
   }
   client.on('error', (error: Error) => away(error.message))
+  let nodeSaidAt = Number.NEGATIVE_INFINITY
+  client.on('node error', (error: Error, node: string) => {
+    if (performance.now() - nodeSaidAt < NODE_TROUBLE_MS) return // it comes with every try
+    nodeSaidAt = performance.now()
+    log.warn({ node, error: error.message }, 'a node of the Redis Cluster cannot be reached')
+  })
   client.on('reconnecting', () => away('the connection was lost'))
   client.on('ready', () => {
     if (troubled) log.info('Redis is back')
@@ -87,7 +112,7 @@ export function connect(config: RedisConfig, patience: 'patient' | 'impatient', 
   return client
 }
 
-function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client {
+function create(config: RedisConfig, patience: Patience): { client: Client; sentinels?: Sentinels } {
   const common: RedisOptions = {
     connectTimeout: 5000,
     maxLoadingRetryTime: 500,
@@ -102,22 +127,53 @@ function create(config: RedisConfig, patience: 'patient' | 'impatient'): Client 
   // In a pipeline a command waits for the answers to the one before, and is sent even when its caller has given up.
   const enableAutoPipelining = patience === 'patient'
   const options: RedisOptions = { ...common, enableAutoPipelining, scripts, ...location(config) }
-  if (config.cluster) {
-    const nodes: ClusterNode[] = config.cluster.map(parseHostPort)
-    const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
-    const clusterOptions = {
-      replyMapping: 'legacy' as const,
-      redisOptions: redisOptions as Record<string, never>,
-      scripts,
-      enableAutoPipelining,
-      clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
-      retryDelayOnFailover: 200,
-      maxRedirections: 32,
-      slotsRefreshInterval: 5000,
-    }
-    return new Cluster(nodes, clusterOptions) as unknown as Client
+  if (config.cluster) return { client: clusterOf(config.cluster.map(parseHostPort), options, patience) }
+  if (config.sentinel) return behindSentinels(config, options)
+  return { client: new Redis({ ...options, replyMapping: 'legacy' }) }
+}
+
+function behindSentinels(config: RedisConfig, options: RedisOptions): { client: Client; sentinels: Sentinels } {
+  const sentinels = openSentinels({
+    sentinels: (config.sentinel ?? []).map(parseHostPort),
+    name: config.master_name ?? '',
+    password: config.sentinel_password,
+    onNews: () => void follow(),
+  })
+  const client = new Redis({ ...options, replyMapping: 'legacy', Connector: connectorOf(sentinels, options.tls) })
+  return { client, sentinels }
+
+  async function follow(): Promise<void> {
+    const address = await sentinels.master().catch(() => undefined)
+    if (address && client.status === 'ready' && !leadsTo(client.stream, address)) client.disconnect(true)
   }
-  return new Redis({ ...options, replyMapping: 'legacy' })
+}
+
+function clusterOf(nodes: ClusterNode[], options: RedisOptions, patience: Patience): Client {
+  const { host: _host, port: _port, scripts: _scripts, enableAutoPipelining: _auto, ...redisOptions } = options
+  const clusterOptions = {
+    replyMapping: 'legacy' as const,
+    redisOptions: redisOptions as Record<string, never>,
+    scripts,
+    // No pipelines: one that was sent to another node once (MOVED) clings to that node when it dies (ioredis 6.0.0,
+    // `preferKey`), until all its redirections are used up.
+    enableAutoPipelining: false,
+    clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
+    // An impatient command is given up before its dead connection is. When that is, ioredis would send it to the next
+    // master, behind the caller's back; nor must it wait for a Cluster that is away. So the slots are looked up often.
+    ...(patience === 'patient'
+      ? { retryDelayOnFailover: 200, maxRedirections: 32, slotsRefreshInterval: 5000 }
+      : {
+          retryDelayOnFailover: 0,
+          retryDelayOnClusterDown: 0,
+          retryDelayOnTryAgain: 0,
+          maxRedirections: 6,
+          enableOfflineQueue: false,
+          slotsRefreshInterval: 1000,
+        }),
+    // ioredis connects to no node at all when the name of one has no address: every connection is to look up its own.
+    dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),
+  }
+  return new Cluster(nodes, clusterOptions) as unknown as Client
 }
 
 function location(config: RedisConfig): RedisOptions {
@@ -137,21 +193,25 @@ function location(config: RedisConfig): RedisOptions {
     }
     if (url.username) options.username = decodeURIComponent(url.username)
     if (url.password) options.password = decodeURIComponent(url.password)
-    const db = url.protocol === 'unix:' ? url.searchParams.get('db') : url.pathname.slice(1)
+    const db = databaseOf(url)
     if (db) options.db = Number(db)
   } else if (config.addr) {
-    Object.assign(options, HOST_PORT.test(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
-  }
-  if (config.sentinel) {
-    delete options.host
-    delete options.port
-    options.sentinels = config.sentinel.map(parseHostPort)
-    options.name = config.master_name ?? ''
-    if (config.sentinel_password) options.sentinelPassword = config.sentinel_password
-    if (options.tls) options.enableTLSForSentinelMode = true
-    options.sentinelRetryStrategy = (times) => Math.min(50 * times, 1000)
+    Object.assign(options, isHostPort(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
   }
   return options
+}
+
+function databaseOf(url: URL): string {
+  return url.protocol === 'unix:' ? (url.searchParams.get('db') ?? '') : url.pathname.slice(1)
+}
+
+function isDecodable({ username, password, pathname }: URL): boolean {
+  try {
+    decodeURIComponent(username + password + pathname)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function parseHostPort(text: string): { host: string; port: number } {

@@ -37,8 +37,12 @@ export interface Room {
   extend(claims: Iterable<Claim>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
+  /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
+  retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
   onBell(listener: () => void): void
+  /** Calls back when Redis is there again, or another in its place: it may have forgotten the last claims. */
+  onReturn(listener: () => void): void
 }
 
 export interface RoomOptions {
@@ -58,6 +62,7 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
   const key = keys.room(name)
   const worker = randomBytes(6).toString('base64url')
   let calls = 0
+  let seen = 0 // so that a server that has lost claims can be told
   let readyAt = 0
   redis.on('ready', () => {
     readyAt = performance.now()
@@ -69,13 +74,14 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async claim(count, signal, leaving = []) {
       const call = (calls++).toString(36)
-      const args = [worker, call, count, leaseMs, groupLimit, ...pairsOf(leaving)]
+      const args = [worker, call, count, leaseMs, groupLimit, seen, ...pairsOf(leaving)]
       let askedAt = 0
       const ask = () => {
         askedAt = performance.now()
         return redis.claimJobs(key, ...args)
       }
-      const [standsMs, idleMs, ...rows] = await persistently(ask, signal, log)
+      const [standsMs, idleMs, seq, ...rows] = await persistently(ask, signal, log)
+      seen = Math.max(seen, seq)
       // Redis may have been away since we asked. But what is answered ran on the connection that there is now.
       const leaseEnd = Math.max(askedAt, readyAt) + standsMs
       const claims = rows.map(([id, token, group, gift, request, state]) => {
@@ -86,14 +92,23 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async extend(claims) {
       const pairs = pairsOf([...claims])
-      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, ...pairs)
+      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
+    },
+
+    async retire() {
+      await redis.zrem(`${key}:workers`, worker)
     },
 
     async settle({ job, token }, { place, patch }, signal) {
       const [target, ...args] = settlement(key, keys, place)
-      const all = [job.id, token, place.kind, ...args, ...packPatch(patch)]
+      const all = [job.id, token, place.kind, place.holdMs ?? 0, ...args, ...packPatch(patch)]
       const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
       return reply as 'settled' | 'lost' | 'gone'
+    },
+
+    onReturn(listener) {
+      redis.on('ready', listener)
+      redis.on('refresh', listener) // a Cluster's connection stays ready while its masters change
     },
 
     onBell(listener) {
@@ -128,7 +143,7 @@ function settlement(room: string, keys: Keys, place: Move['place']): [target: st
         place.shrink ? '1' : '0',
       ]
     case 'again':
-      return [room, place.delayMs, place.holdMs ?? 0]
+      return [room, place.delayMs]
     case 'rest':
       return [keys.rest(place.reason)]
     case 'back':

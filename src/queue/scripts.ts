@@ -3,31 +3,70 @@ import type { Result } from 'ioredis'
 
 const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
 const lib = read('lib')
-const script = (name: string, numberOfKeys: number) => ({ numberOfKeys, lua: lib + read(name) })
+const script = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + read(name) })
+const plain = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: read(name) })
+const goLib = read('import/lib')
+const ofGoService = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: goLib + read(`import/${name}`) })
 
 /** For `new Redis({ scripts })`: ioredis sends EVALSHA, and the source where the server does not know it. */
 export const scripts = {
-  addJob: script('add', 1),
-  claimJobs: script('claim', 1),
-  extendLeases: script('extend', 1),
+  addJob: script('add'),
+  claimJobs: script('claim'),
+  extendLeases: script('extend'),
   settleClaim: script('settle', 2),
   wakeJob: script('wake', 2),
-  adjustGroup: script('adjust', 1),
-  reportInstance: { numberOfKeys: 2, lua: read('report') },
+  adjustGroup: script('adjust'),
+  touch: plain('touch'),
+  reportInstance: plain('report', 2),
+  accountJobs: plain('check/account'),
+  scanKeys: plain('check/scan'),
+  findJobs: plain('check/jobs'),
+  checkClaims: script('check/claims'),
+  checkGroups: script('check/groups'),
+  recountRoom: plain('check/recount'),
+  mendJob: script('check/mend'),
+  adoptJob: script('import/adopt'),
+  peekGoJobs: ofGoService('peek'),
+  takeGoJobs: ofGoService('take', 2),
+  giveBackGoJob: ofGoService('give-back', 2),
+  findGoStrays: ofGoService('strays', 5),
 }
 
-/** `{ ms that the leases stand, idleMs, { id, token, group, gift, request, { state … } } … }` */
-export type ClaimReply = [standsMs: number, idleMs: number, ...claims: ClaimRow[]]
+/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … } } … }` */
+export type ClaimReply = [standsMs: number, idleMs: number, seq: number, ...claims: ClaimRow[]]
 export type ClaimRow = [id: string, token: string, group: string, gift: string, request: string | null, state: string[]]
+export type AccountReply = [
+  accepted: number,
+  gone: number,
+  rooms: (string | number)[], // name, pending, claimed, name, …
+  rest: (string | number)[], // reason, number, reason, …
+]
+/** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
+export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
+
+type Args = (string | number)[]
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    addJob(room: string, ...args: (string | number)[]): Result<number, Context>
-    claimJobs(room: string, ...args: (string | number)[]): Result<ClaimReply, Context>
-    extendLeases(room: string, ...args: (string | number)[]): Result<string[], Context>
-    settleClaim(room: string, target: string, ...args: (string | number)[]): Result<string, Context>
-    wakeJob(room: string, rest: string, ...args: (string | number)[]): Result<string, Context>
+    addJob(room: string, ...args: Args): Result<number, Context>
+    claimJobs(room: string, ...args: Args): Result<ClaimReply, Context>
+    extendLeases(room: string, ...args: Args): Result<string[], Context>
+    settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
+    wakeJob(room: string, rest: string, ...args: Args): Result<string, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
-    reportInstance(instances: string, reports: string, ...args: (string | number)[]): Result<string[], Context>
+    touch(probe: string): Result<number, Context>
+    reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
+    accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>
+    scanKeys(totals: string, cursor: string, count: number): Result<[cursor: string, ...keys: string[]], Context>
+    findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>
+    checkClaims(room: string, mend: '0' | '1', ...ids: string[]): Result<string[], Context>
+    checkGroups(room: string, mend: '0' | '1', ...groups: string[]): Result<string[], Context>
+    recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number], Context>
+    mendJob(totals: string, id: string, ...args: Args): Result<0 | 1, Context>
+    adoptJob(target: string, ...args: Args): Result<0 | 1, Context>
+    peekGoJobs(queue: string, ...ids: string[]): Result<GoRow[], Context>
+    takeGoJobs(queue: string, taken: string, ...ids: string[]): Result<GoRow[], Context>
+    giveBackGoJob(taken: string, queue: string, id: string, score: number): Result<0 | 1, Context>
+    findGoStrays(...queuesAndIds: string[]): Result<GoRow[], Context>
   }
 }

@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { mkdir, opendir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
+import { diskLanes } from './disk-lanes.ts'
 import { inTurn } from './in-turn.ts'
-import type { Put, PutOptions, Storage, TempFile } from './storage.ts'
-import { syncFolder } from './sync-folder.ts'
+import type { PutOptions, Storage, TempFile } from './storage.ts'
 
-/** fsyncs at once: libuv's pool has four threads, and one stays free for everything else. */
-const SYNCS = 3
-/** An empty folder may be removed by a deletion between its making and the rename into it. */
-const TRIES = 5
+/** fsyncs of large files at once: libuv's pool has four threads, and some stay free for everything else. */
+const SYNCS = 2
 /** Where files are copied to that come from another filesystem; under the root, so that a rename ends it. */
 const COPIES = '.tmp'
 /** A copy that was not written to for that long belongs to nobody. */
@@ -25,33 +23,35 @@ const STALE_COPY_MS = 3_600_000
 export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
   const root = path.resolve(rootdir)
   const limit = pLimit(SYNCS)
+  const lanes = diskLanes()
 
   return {
     name: 'filesystem',
 
     async put(file, relative, { confirm }, signal) {
       const target = inside(root, relative)
+      let moved = false
       try {
-        await inTurn(limit, signal, () => file.handle.sync())
         signal.throwIfAborted()
-        const moved = await moveInto(file.path, target, confirm)
-        if (moved) return { moved }
-        return await copyInto(file, target, confirm, signal)
+        if (file.bytes) await lanes.write(file.path, file.bytes)
+        else await inTurn(limit, signal, () => file.handle.sync())
+        signal.throwIfAborted()
+        moved = await moveInto(file.path, target, confirm)
+        if (!moved) await copyInto(file, target, confirm, signal)
+        return { moved }
       } catch (error) {
         signal.throwIfAborted()
         throw storageFailure(error, 'stored')
+      } finally {
+        if (file.bytes && !moved) await rm(file.path, { force: true }).catch(() => {}) // we wrote it, if anybody
       }
     },
 
     async delete(relative, signal) {
       signal.throwIfAborted()
-      const target = inside(root, relative)
-      await unlink(target).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw storageFailure(error, 'deleted')
+      await lanes.remove(inside(root, relative), root).catch((error: unknown) => {
+        throw storageFailure(error, 'deleted')
       })
-      // the folder of the id's first characters, when this was its last file
-      const folder = path.dirname(target)
-      if (folder !== root) await rmdir(folder).catch(() => {})
     },
 
     async sweep() {
@@ -65,27 +65,18 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
       }
     },
 
-    async close() {},
+    close: () => lanes.close(),
   }
 
   /** @returns false when the file is on another filesystem */
   async function moveInto(file: string, target: string, confirm: PutOptions['confirm']): Promise<boolean> {
-    let made: string | undefined
-    for (let tries = 1; ; tries++) {
-      try {
-        confirm()
-        await rename(file, target)
-        break
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code === 'EXDEV') return false
-        if (code !== 'ENOENT' || tries === TRIES) throw error
-        const highest = await mkdir(path.dirname(target), { recursive: true })
-        if (highest !== undefined && (made === undefined || highest.length < made.length)) made = highest
-      }
+    try {
+      await lanes.place(file, target, confirm)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false
+      throw error
     }
-    await syncFolders(path.dirname(target), made)
-    return true
   }
 
   async function copyInto(
@@ -93,24 +84,15 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
     target: string,
     confirm: PutOptions['confirm'],
     signal: AbortSignal,
-  ): Promise<Put> {
+  ): Promise<void> {
     await mkdir(path.join(root, COPIES), { recursive: true })
     const copy = path.join(root, COPIES, `${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
     try {
       await pipeline(createReadStream(file.path), createWriteStream(copy, { flags: 'wx', flush: true }), { signal })
-      if (await moveInto(copy, target, confirm)) return { moved: false }
+      if (await moveInto(copy, target, confirm)) return
       throw new JobError('storage.failed', 'the root spans several filesystems', { retriable: true })
     } finally {
       await rm(copy, { force: true })
-    }
-  }
-
-  /** Makes the new names durable: that of the file, and those of the folders that were made for it. */
-  async function syncFolders(folder: string, made: string | undefined): Promise<void> {
-    const last = made === undefined ? folder : path.dirname(made)
-    for (let at = folder; ; at = path.dirname(at)) {
-      await limit(() => syncFolder(at))
-      if (at === last || at === path.dirname(at)) return
     }
   }
 }

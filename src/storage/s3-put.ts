@@ -23,7 +23,7 @@ const LAST_WORDS_MS = 5000
 
 export async function putWhole({ send }: S3Requests, put: S3Put, signal: AbortSignal): Promise<void> {
   const { bucket, file, options } = put
-  const request = { bucket, bytes: file.size, from: { path: file.path, start: 0 }, confirm: () => options.confirm() }
+  const request = { bucket, bytes: file.size, from: { file, start: 0 }, confirm: () => options.confirm() }
   const object = { ...objectOf(put), ...detailsOf(put), ...sumOf(put, file.crc32) }
   await send(request, (s3, options, body) => s3.putObject({ ...object, ...body }, options), signal)
 }
@@ -72,14 +72,14 @@ export async function putInParts(
     for (let start = 0; start < file.size; start += step) {
       const bytes = Math.min(step, file.size - start)
       let sum = 0
-      for await (const chunk of piece(file.path, start, bytes)) {
+      for await (const chunk of piece(file, start, bytes)) {
         sum = zlib.crc32(chunk, sum)
         whole = zlib.crc32(chunk, whole)
       }
       const PartNumber = parts.length + 1
       const part = { ...upload, ...sumOf(put, sum), PartNumber }
       const { ETag, ChecksumCRC32 } = await send(
-        { bucket, bytes, from: { path: file.path, start } },
+        { bucket, bytes, from: { file, start } },
         (s3, options, body) => s3.uploadPart({ ...part, ...body }, options),
         signal,
       )
@@ -108,9 +108,10 @@ async function outliving<T>(signal: AbortSignal, ms: number, work: (signal: Abor
   }
 }
 
-async function* piece(path: string, start: number, bytes: number): AsyncGenerator<Buffer> {
+async function* piece(file: TempFile, start: number, bytes: number): AsyncGenerator<Buffer> {
+  if (file.bytes) return yield file.bytes.subarray(start, start + bytes)
   try {
-    yield* createReadStream(path, range(start, bytes))
+    yield* createReadStream(file.path, range(start, bytes))
   } catch (error) {
     throw unreadable(error as Error)
   }

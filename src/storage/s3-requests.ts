@@ -4,6 +4,7 @@ import { pause, withDeadline } from '../deadline.ts'
 import { JobError } from '../jobs/errors.ts'
 import type { S3Config } from './config.ts'
 import { s3Failure } from './s3-failure.ts'
+import type { TempFile } from './storage.ts'
 
 export type S3RequestsOptions = Pick<S3Config, 'region' | 'endpoint' | 'force_path_style'> & {
   /** Requests at once. */
@@ -17,12 +18,12 @@ export interface S3Request {
   /** What S3 has to take in; adds to the deadline. */
   bytes?: number
   /** Where in a file these bytes are, if they are sent as a body. */
-  from?: { path: string; start: number }
+  from?: { file: TempFile; start: number }
   /** Called before each try; what it throws ends the request. */
   confirm?: () => void
 }
 
-type Body = Partial<{ Body: ReadStream; ContentLength: number }>
+type Body = Partial<{ Body: ReadStream | Buffer; ContentLength: number }>
 
 /** Sends a request once, by a method of `s3`, with the body if there is one. */
 export type S3Call<T> = (s3: S3, options: { abortSignal: AbortSignal }, body: Body) => Promise<T>
@@ -65,12 +66,15 @@ export function s3Requests({ region, endpoint, force_path_style, connections, si
     const s3 = await loading
     signal.throwIfAborted()
     const ending = new AbortController()
-    const body = from && createReadStream(from.path, range(from.start, bytes))
+    const { start = 0, file } = from ?? {}
+    const memory = file?.bytes?.subarray(start, start + bytes)
+    const stream = file && !memory ? createReadStream(file.path, range(start, bytes)) : undefined
     try {
       return await new Promise<T>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        body?.once('error', (error) => reject(unreadable(error)))
-        body?.once('end', () => body.bytesRead < bytes && reject(unreadable(new Error('it is too short'))))
+        stream?.once('error', (error) => reject(unreadable(error)))
+        stream?.once('end', () => stream.bytesRead < bytes && reject(unreadable(new Error('it is too short'))))
+        const body = memory ?? stream
         const sent = body ? { Body: body, ContentLength: bytes } : {}
         call(s3, { abortSignal: ending.signal }, sent).then(resolve, reject)
       })
@@ -78,7 +82,7 @@ export function s3Requests({ region, endpoint, force_path_style, connections, si
       ending.abort()
       throw error
     } finally {
-      body?.destroy()
+      stream?.destroy()
     }
   }
 

@@ -1,14 +1,14 @@
 import type { FileHandle } from 'node:fs/promises'
 
-/** A complete, verified file in `storage_dir`. Whoever made it closes the handle and removes what is left of it. */
-export interface TempFile {
+/** What was downloaded, whole and verified. Whoever made it closes the handle and removes what is left of it. */
+export type TempFile = {
+  /** In `storage_dir`: where the content lies, or may be written when it is in memory. */
   path: string
-  handle: FileHandle
   /** bytes */
   size: number
   /** CRC-32 of the content, as `zlib.crc32` gives it. */
   crc32: number
-}
+} & ({ handle: FileHandle; bytes?: undefined } | { bytes: Buffer; handle?: undefined })
 
 export interface PutOptions {
   /** Found type of the content, e.g. `image/png`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import zlib from 'node:zlib'
 import type { PutOptions, Storage, TempFile } from '../../src/storage/storage.ts'
@@ -21,17 +21,17 @@ export interface StorageHarness {
 const never = () => new AbortController().signal
 const options: PutOptions = { mimeType: 'text/plain', confirm: () => {} }
 
-export async function tempFile(dir: string, content: Buffer): Promise<TempFile & AsyncDisposable> {
+export async function tempFile(dir: string, content: Buffer, where = 'on disk'): Promise<TempFile & AsyncDisposable> {
   const file = path.join(await mkdtemp(path.join(dir, 'put-')), 'file.tmp')
-  await writeFile(file, content)
-  const handle = await open(file, 'r+')
+  const handle = where === 'on disk' ? await open(file, 'wx+') : undefined
+  await handle?.writeFile(content)
   return {
     path: file,
-    handle,
+    ...(handle ? { handle } : { bytes: content }),
     size: content.length,
     crc32: zlib.crc32(content),
     async [Symbol.asyncDispose]() {
-      await handle.close()
+      await handle?.close()
       await rm(path.dirname(file), { recursive: true, force: true })
     },
   }
@@ -39,8 +39,12 @@ export async function tempFile(dir: string, content: Buffer): Promise<TempFile &
 
 /** What every storage does. */
 export function storageConformance(harness: () => StorageHarness): void {
+  for (const where of ['on disk', 'in memory']) describe(`of files ${where}`, () => conformance(harness, where))
+}
+
+function conformance(harness: () => StorageHarness, kind: string): void {
   async function put(content: Buffer, where: string, more: Partial<PutOptions> = {}, signal = never()) {
-    await using file = await tempFile(harness().tempDir, content)
+    await using file = await tempFile(harness().tempDir, content, kind)
     return await harness().storage.put(file, where, { ...options, ...more }, signal)
   }
 
@@ -101,17 +105,18 @@ export function storageConformance(harness: () => StorageHarness): void {
 
   it('rejects with the reason of an abort in the middle, unless it was done already', async () => {
     const content = randomBytes(300_000)
+    const where = `mid/${kind.replace(' ', '-')}`
     const ends = await Promise.allSettled(
       Array.from({ length: 12 }, async (_, i) => {
         const controller = new AbortController()
-        const storing = put(content, `mid/middle${i}`, {}, controller.signal)
+        const storing = put(content, `${where}${i}`, {}, controller.signal)
         setTimeout(() => controller.abort(i), i * 2) // at as many moments, whatever happens then
         await storing
       }),
     )
     for (const [i, end] of ends.entries()) {
       if (end.status === 'rejected') assert.equal(end.reason, i)
-      const stored = await harness().read(`mid/middle${i}`)
+      const stored = await harness().read(`${where}${i}`)
       if (end.status === 'fulfilled' || stored) assert.ok(stored?.equals(content), 'whole or not at all')
     }
   })

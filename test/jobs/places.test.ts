@@ -73,6 +73,11 @@ describe('where a job goes next', () => {
       place: toCallbacks,
       patch: { attempts: 2, result: result(false), storage: 'files' },
     },
+    'failed for good, by an origin that wants to be left alone: its group is held': {
+      outcome: { kind: 'downloaded', result: result(false), storage: 'files', holdMs: 5000 },
+      place: { ...toCallbacks, holdMs: 5000 },
+      patch: { attempts: 2, result: result(false), storage: 'files' },
+    },
     'failed, with a destination of its own for that': {
       job: { request: { ...request, callbackErrorType: 'kafka', callbackErrorDst: 'errors' } },
       outcome: { kind: 'downloaded', result: result(false), storage: 'files' },
@@ -160,7 +165,7 @@ describe('where a job goes next', () => {
     for (const [callbackType, callbackDst, group] of [
       ['http', 'http://receiver.example:8080/x', 'http://receiver.example:8080'],
       ['kafka', 'topic', 'topic'],
-      ['sqs', 'https://sqs.example/1/queue', 'https://sqs.example/1/queue'],
+      ['sqs', 'https://sqs.example/1/queue', 'sqs.example/1/queue'],
     ] as const) {
       const job = jobWith({ request: { ...request, callbackType, callbackDst } })
       const { place } = nextPlace(job, { kind: 'downloaded', ...ended })
@@ -212,8 +217,23 @@ describe('the receiver of a callback', () => {
     }
   })
 
-  it('is a topic or a queue as it is', () => {
+  it('is a topic as it is', () => {
     assert.equal(receiverOf({ type: 'kafka', destination: 'Topic' }), 'Topic')
-    assert.equal(receiverOf({ type: 'sqs', destination: 'host/1/queue.fifo' }), 'host/1/queue.fifo')
+  })
+
+  it('is host and path of a queue, with or without a scheme', () => {
+    for (const [destination, group] of [
+      ['host/1/queue.fifo', 'host/1/queue.fifo'],
+      ['https://sqs.eu-west-1.amazonaws.com/1/queue', 'sqs.eu-west-1.amazonaws.com/1/queue'],
+      ['http://user:secret@localhost:9324/1/queue?token=secret', 'localhost:9324/1/queue'],
+    ] as const) {
+      assert.equal(receiverOf({ type: 'sqs', destination }), group)
+    }
+  })
+
+  it('is always something, also where the destination is no URL', () => {
+    for (const type of ['http', 'sqs'] as const) {
+      assert.equal(receiverOf({ type, destination: 'http://user:secret@[' }), '(not a URL)')
+    }
   })
 })

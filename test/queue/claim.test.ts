@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { checkQueue } from '../../src/queue/check/check.ts'
 import type { ClaimReply } from '../../src/queue/scripts.ts'
 import { never, queueSuite, type TestQueue } from '../support/queue.ts'
 
@@ -17,7 +18,7 @@ describe('claiming', () => {
 
   /** One call of claim.lua, as `worker` sends it. */
   function call(q: TestQueue, worker: string, number: number, count: number, leaseMs = 30_000): Promise<ClaimReply> {
-    return q.redis.claimJobs(q.keys.room('downloads'), worker, number, count, leaseMs, 0)
+    return q.redis.claimJobs(q.keys.room('downloads'), worker, number, count, leaseMs, 0, 0)
   }
 
   test('hands over the job as it was accepted, with its token and what its group brought', async (q) => {
@@ -127,7 +128,7 @@ describe('claiming', () => {
       await q.settle(room, claim, { kind: 'gone' })
     }
     const left = Object.keys(await q.contents()).filter((key) => !key.includes(':call:'))
-    assert.deepEqual(left, [`${q.base}totals`])
+    assert.deepEqual(left, [`${q.base}downloads`, `${q.base}rooms`, `${q.base}totals`])
 
     await addMany(q, 3, 'cats', 2)
     const claims = await q.claim(room, 5)
@@ -179,33 +180,33 @@ describe('claiming', () => {
 
   test('answers a call that is sent again as it answered the first', async (q) => {
     await addMany(q, 5, 'cats')
-    const [, , ...first] = await call(q, 'worker', 7, 3)
+    const [, , , ...first] = await call(q, 'worker', 7, 3)
     assert.equal(first.length, 3)
     await q.travel(10_000)
     const before = await q.contents()
-    const [standsMs, , ...second] = await call(q, 'worker', 7, 3)
+    const [standsMs, , , ...second] = await call(q, 'worker', 7, 3)
     assert.deepEqual(second, first)
     assert.ok(standsMs <= 20_000 && standsMs > 19_000, `the leases stand for ${standsMs} ms more`)
     assert.deepEqual(await q.contents(), before)
-    const [, , ...next] = await call(q, 'worker', 8, 3)
+    const [, , , ...next] = await call(q, 'worker', 8, 3)
     assert.equal(next.length, 2)
   })
 
   test('answers a call that is sent again with those jobs only that nobody else has by now', async (q) => {
     await addMany(q, 3, 'cats')
-    const [, , ...first] = await call(q, 'worker', 7, 3, 10_000)
+    const [, , , ...first] = await call(q, 'worker', 7, 3, 10_000)
     await q.travel(11_000)
     const [taken] = await q.claim(q.room(), 1)
     const again = await call(q, 'worker', 7, 3)
-    assert.deepEqual(again.slice(2), [], 'all three leases ran out, and the other worker brought the jobs back')
-    const [, , ...next] = await call(q, 'worker', 8, 3)
+    assert.deepEqual(again.slice(3), [], 'all three leases ran out, and the other worker brought the jobs back')
+    const [, , , ...next] = await call(q, 'worker', 8, 3)
     assert.deepEqual(new Set([taken?.job.id, ...next.map(([id]) => id)]), new Set(first.map(([id]) => id)))
   })
 
   test('gives two workers different jobs under different tokens', async (q) => {
     await addMany(q, 2, 'cats')
-    const [, , one] = await call(q, 'one', 1, 1)
-    const [, , two] = await call(q, 'two', 1, 1)
+    const [, , , one] = await call(q, 'one', 1, 1)
+    const [, , , two] = await call(q, 'two', 1, 1)
     assert.notEqual(one?.[0], two?.[0])
     assert.notEqual(one?.[1], two?.[1])
   })
@@ -271,7 +272,7 @@ describe('claiming', () => {
     const [, nothing] = await call(q, 'worker', 1, 5)
     assert.equal(nothing, -1)
     await q.add()
-    const [standsMs, idleMs, claim] = await call(q, 'worker', 2, 5, 12_345)
+    const [standsMs, idleMs, , claim] = await call(q, 'worker', 2, 5, 12_345)
     assert.ok(claim)
     assert.deepEqual([standsMs, idleMs], [12_345, 12_345])
     const { now, rooms } = await q.check()
@@ -283,6 +284,24 @@ describe('claiming', () => {
     await addMany(q, 2, 'cats')
     const [, idleMs] = await call(q, 'worker', 1, 1)
     assert.equal(idleMs, 0)
+  })
+
+  test('suffers no other group to be held up by one whose jobs were deleted by hand', async (q) => {
+    const room = q.room()
+    await addMany(q, 2, 'deleted', 5)
+    await addMany(q, 2, 'whole', 5)
+    const deleted = await q.redis.zrange(`${q.base}downloads:pending:deleted`, '0', '-1')
+    await q.redis.del(`${q.base}downloads:pending:deleted`)
+    assert.equal((await q.claim(room, 10)).length, 2)
+
+    const [lost] = await q.claim(q.room({ leaseMs: 1 })).then(() => q.redis.hkeys(`${q.base}downloads:claims`))
+    assert.ok(lost)
+    await q.redis.hdel(`${q.base}downloads:claims`, lost)
+    await q.travel(60_000)
+    assert.equal((await q.claim(room, 10)).length, 1)
+
+    assert.ok(deleted.length === 2)
+    await checkQueue(q.redis, q.keys, { mend: true, onFinding: () => {} })
   })
 })
 

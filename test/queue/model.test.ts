@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Place } from '../../src/jobs/places.ts'
 import { packRequest } from '../../src/jobs/record.ts'
-import type { ClaimReply } from '../../src/queue/scripts.ts'
+import type { ClaimReply, ClaimRow } from '../../src/queue/scripts.ts'
 import { openQueue, queueSuite, request, type Snapshot, type TestQueue } from '../support/queue.ts'
 
 const LEASE_MS = 10_000
@@ -16,12 +16,15 @@ const which = fc.nat(1000)
 const limit = fc.integer({ min: 1, max: 4 })
 const delayMs = fc.constantFrom(0, 0, 0, 5000, 20_000)
 
+const holdMs = fc.constantFrom(0, 0, 8000, 30_000)
+
 const place: fc.Arbitrary<Place> = fc.oneof(
-  fc.record({ kind: fc.constant('again' as const), delayMs, holdMs: fc.constantFrom(0, 0, 8000, 30_000) }),
+  fc.record({ kind: fc.constant('again' as const), delayMs, holdMs }),
   fc.record({ kind: fc.constant('back' as const) }),
   fc.record({
     kind: fc.constant('rest' as const),
     reason: fc.constantFrom('done' as const, 'callback-failed' as const),
+    holdMs,
   }),
   fc.record({ kind: fc.constant('gone' as const) }),
   fc.record({
@@ -30,6 +33,7 @@ const place: fc.Arbitrary<Place> = fc.oneof(
     group,
     delayMs,
     shrink: fc.boolean(),
+    holdMs,
   }),
 )
 
@@ -55,7 +59,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.array(which, { maxLength: 4 }) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('travel' as const), ms: fc.constantFrom(1, 3000, 11_000, 40_000) }),
+    arbitrary: fc.record({ do: fc.constant('travel' as const), ms: fc.constantFrom(1, 3000, 9000, 11_000, 40_000) }),
   },
   {
     weight: 2,
@@ -67,6 +71,7 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wake' as const), which, group, shrink: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), worker }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -89,8 +94,105 @@ type Clients = ReturnType<typeof newClients>
 
 const pick = <T>(from: T[], which: number): T | undefined => from[which % from.length]
 
-/** The books before the step, and what everybody did until then. */
-async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot): Promise<void> {
+/** Where a job is: `pending <room> <group>`, `claimed <room> <group> <token>`, `rest <reason>`; nowhere when it is gone. */
+type Places = Map<string, string>
+
+function placesOf({ rooms, rest }: Snapshot): Places {
+  const places: Places = new Map()
+  for (const [name, room] of rooms) {
+    for (const [group, ids] of room.pending) for (const id of ids.keys()) places.set(id, `pending ${name} ${group}`)
+    for (const [id, { group, token }] of room.claims) places.set(id, `claimed ${name} ${group} ${token}`)
+  }
+  for (const [reason, ids] of rest) for (const id of ids.keys()) places.set(id, `rest ${reason}`)
+  return places
+}
+
+/** What a step must have done, given the books before and after it: the places of the jobs that it moved. */
+type Moved = Map<string, string | undefined>
+type Verdict = (after: Snapshot) => Moved
+
+const nothing: Verdict = () => new Map()
+
+/** All that a claim call may and must do. */
+function judgeClaim(
+  before: Snapshot,
+  step: Step & { do: 'claim' },
+  leaving: Held[],
+  reply: ClaimReply,
+  token: string,
+): Verdict {
+  return (after) => {
+    const [, idleMs, , ...rows] = reply
+    const room = before.rooms.get(step.room)
+    const now = after.rooms.get(step.room)
+    const moved: Moved = new Map()
+
+    // what ran out came back, once, and nothing else did
+    for (const [id, claim] of room?.claims ?? []) {
+      const end = room?.leases.get(id) ?? 0
+      const held = now?.claims.get(id)?.token === claim.token
+      if (end <= before.now) assert.ok(!held, `${id} is still claimed, ${before.now - end} ms after its lease`)
+      if (end > after.now) assert.ok(held, `${id} was taken away, ${end - after.now} ms before the end of its lease`)
+      const stalls = (at: Snapshot) => Number(at.states.get(id)?.get('stalls') ?? 0)
+      assert.equal(stalls(after), stalls(before) + (held ? 0 : 1), `stalls of ${id}`)
+      if (!held) moved.set(id, `pending ${step.room} ${claim.group}`)
+    }
+    for (const [id, given, group] of rows) {
+      assert.equal(given, token)
+      const due = room?.pending.get(group)?.get(id) ?? room?.claims.get(id)?.score
+      assert.ok(due !== undefined && due <= after.now, `${id} was claimed, but not due`)
+      moved.set(id, `claimed ${step.room} ${group} ${token}`)
+    }
+
+    // no worker is left idle while a group could start something, and it sleeps no longer than it may
+    if (now && rows.length < step.count) {
+      assert.deepEqual(
+        [...now.line.keys()],
+        [],
+        'groups stand in the line, and the worker got fewer jobs than it asked for',
+      )
+      const times = [...now.due.values(), ...now.leases.values()]
+      for (const at of now.due.values()) assert.ok(at > before.now, 'a group that was due was not served')
+      if (times.length === 0) assert.equal(idleMs, -1)
+      else assert.ok(idleMs <= Math.min(...times) - before.now && idleMs >= Math.min(...times) - after.now, `${idleMs}`)
+    }
+    judgeTurns(before, step.room, rows)
+    for (const [group, ids] of now?.left ?? []) {
+      for (const id of ids) {
+        const mine = leaving.some((claim) => claim.id === id && room?.claims.get(id)?.token === claim.token)
+        assert.ok(mine || room?.left.get(group)?.has(id), `${id} counts no more, and its holder did not say so`)
+      }
+    }
+    return moved
+  }
+}
+
+/** Nobody is served twice in a row while another group, which stood in the line, had a job and a place for it. */
+function judgeTurns(before: Snapshot, name: string, rows: ClaimRow[]): void {
+  const room = before.rooms.get(name)
+  for (const [i, [, , group]] of rows.entries()) {
+    if (rows[i + 1]?.[2] !== group) continue
+    for (const other of room?.line.keys() ?? []) {
+      if (other === group) continue
+      const served = rows.slice(0, i + 1).filter(([, , one]) => one === other).length
+      const due = [...(room?.pending.get(other)?.values() ?? [])].filter((at) => at <= before.now).length
+      const brought = Number.parseInt(room?.groups.get(other) ?? '0', 10)
+      const { limit = brought, paused = false } = JSON.parse(room?.overrides.get(other) ?? '{}')
+      const running = (room?.claimed.get(other)?.size ?? 0) - (room?.left.get(other)?.size ?? 0)
+      const could = paused ? 0 : Math.min(due, limit - running)
+      assert.ok(served >= could, `${group} was served twice in a row, and ${other} waited`)
+    }
+  }
+}
+
+function placeAfter(claim: Held, group: string, place: Place): string | undefined {
+  if (place.kind === 'gone') return undefined
+  if (place.kind === 'rest') return `rest ${place.reason}`
+  return place.kind === 'room' ? `pending ${place.room} ${place.group}` : `pending ${claim.room} ${group}`
+}
+
+/** Takes the step. The books before it, and what everybody did until then, say what must come of it. */
+async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot): Promise<Verdict> {
   const { redis, keys } = q
   const holder = ({ id, room }: Held) => before.rooms.get(room)?.claims.get(id)?.token
   const exists = (id: string) => before.requests.has(id) || before.states.has(id)
@@ -103,15 +205,15 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       const reply = await redis.addJob(keys.room(step.room), id, text, step.group, brings, '', step.delayMs)
       assert.equal(reply, 1)
       clients.added.push(id)
-      return
+      return () => new Map([[id, `pending ${step.room} ${step.group}`]])
     }
     case 'add again': {
       const id = pick(clients.added, step.which)
-      if (id === undefined || !before.requests.has(id)) return
+      if (id === undefined || !before.requests.has(id)) return nothing
       await unchanged(q, async () => {
         assert.equal(await redis.addJob(keys.room('downloads'), id, '{}', step.group, 1, '', 0), 0)
       })
-      return
+      return nothing
     }
     case 'claim': {
       const leaving = step.leaving.flatMap(
@@ -123,34 +225,34 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       )
       const roomLimit = step.room === 'downloads' ? 0 : step.roomLimit
       const pairs = leaving.flatMap(({ id, token }) => [id, token])
-      const args = [step.worker, ++clients.calls, step.count, LEASE_MS, roomLimit, ...pairs]
+      const args = [step.worker, ++clients.calls, step.count, LEASE_MS, roomLimit, 0, ...pairs]
       const reply = await redis.claimJobs(keys.room(step.room), ...args)
-      const claims = reply.slice(2) as ClaimReply[2][]
+      const claims = reply.slice(3) as ClaimRow[]
       assert.ok(claims.length <= step.count)
       for (const [id, token] of claims) clients.held.push({ id, token, room: step.room })
       clients.lastCall.set(`${step.worker} ${step.room}`, { args, reply })
-      return
+      return judgeClaim(before, step, leaving, reply, `${step.worker}:${clients.calls}`)
     }
     case 'claim again': {
       const last = clients.lastCall.get(`${step.worker} ${step.room}`)
-      if (!last || last.reply.length === 2) return
+      if (!last || last.reply.length === 3) return nothing
       // a worker sends a call again as long as it was not answered, which is never longer than this
       const call = before.rooms.get(step.room)?.calls.get(step.worker)
-      if (call === undefined) return
+      if (call === undefined) return nothing
       await unchanged(q, async () => {
-        const [, , ...again] = await redis.claimJobs(keys.room(step.room), ...last.args)
-        const [, , ...first] = last.reply
+        const [, , , ...again] = await redis.claimJobs(keys.room(step.room), ...last.args)
+        const [, , , ...first] = last.reply
         const still = first.filter(([id, token]) => holder({ id, token, room: step.room }) === token)
         assert.deepEqual(
           again.map(([id, token, group]) => [id, token, group]),
           still.map(([id, token, group]) => [id, token, group]),
         )
       })
-      return
+      return nothing
     }
     case 'settle': {
       const claim = pick(clients.held, step.which)
-      if (!claim) return
+      if (!claim) return nothing
       clients.held.splice(clients.held.indexOf(claim), 1)
       const expected = holder(claim) === claim.token ? 'settled' : exists(claim.id) ? 'lost' : 'gone'
       const settle = async () => {
@@ -158,12 +260,24 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
         assert.equal(reply, expected)
         clients.ended.push({ claim, place: step.place, reply })
       }
-      await (expected === 'settled' ? settle() : unchanged(q, settle))
-      return
+      if (expected !== 'settled') {
+        await unchanged(q, settle)
+        return nothing
+      }
+      const { group, score } = before.rooms.get(claim.room)?.claims.get(claim.id) ?? { group: '', score: 0 }
+      await settle()
+      const resent = step.place.kind === 'gone' ? 'gone' : 'settled'
+      await unchanged(q, async () => assert.equal(await settleRaw(q, claim, step.place), resent))
+      return ({ rooms, states }) => {
+        const { kind } = step.place
+        if (kind === 'rest' || kind === 'room') assert.equal(states.get(claim.id)?.get('stalls'), undefined)
+        if (kind === 'back') assert.equal(rooms.get(claim.room)?.pending.get(group)?.get(claim.id), score)
+        return new Map([[claim.id, placeAfter(claim, group, step.place)]])
+      }
     }
     case 'settle again': {
       const last = pick(clients.ended, step.which)
-      if (!last) return
+      if (!last) return nothing
       await unchanged(q, async () => {
         const reply = await settleRaw(q, last.claim, last.place)
         // somebody may have settled it since: then it is not ours any more
@@ -172,11 +286,11 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
         const mine = before.states.get(last.claim.id)?.get('settled') === last.claim.token
         assert.equal(reply === 'settled', mine && last.reply === 'settled')
       })
-      return
+      return nothing
     }
     case 'extend': {
       const room = pick(clients.held, step.which[0] ?? 0)?.room
-      if (room === undefined) return
+      if (room === undefined) return nothing
       const claims = step.which.flatMap(
         (n) =>
           pick(
@@ -185,22 +299,33 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
           ) ?? [],
       )
       const pairs = claims.flatMap(({ id, token }) => [id, token])
-      const lost = pairs.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, ...pairs)
+      const lost =
+        pairs.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...pairs)
       const expected = claims.filter((claim) => holder(claim) !== claim.token).map(({ id }) => id)
       assert.deepEqual(lost, expected)
-      return
+      return nothing
     }
     case 'travel':
-      return q.travel(step.ms)
+      await q.travel(step.ms)
+      return nothing
     case 'adjust':
-      return q.queue.adjust(step.room, step.group, step.settings)
+      await q.queue.adjust(step.room, step.group, step.settings)
+      return nothing
+    case 'crash':
+      // it remembers nothing: what it held must come back by itself
+      clients.held = clients.held.filter(({ token }) => !token.startsWith(`${step.worker}:`))
+      for (const call of [...clients.lastCall.keys()]) {
+        if (call.startsWith(`${step.worker} `)) clients.lastCall.delete(call)
+      }
+      return nothing
     case 'wake': {
       const id = pick(clients.added, step.which)
-      if (id === undefined) return
+      if (id === undefined) return nothing
       const rests = before.rest.get('callback-failed')?.has(id)
       const args = [id, step.group, 0, '', 0, step.shrink ? '1' : '0', 'deliveries', 0]
       const reply = await redis.wakeJob(keys.room('callbacks:http'), keys.rest('callback-failed'), ...args)
       assert.equal(reply, rests ? 'woken' : exists(id) ? 'absent' : 'unknown')
+      return rests ? () => new Map([[id, `pending callbacks:http ${step.group}`]]) : nothing
     }
   }
 }
@@ -242,6 +367,7 @@ async function drain(q: TestQueue): Promise<void> {
   for (const room of rooms.values()) assert.equal(room.groups.size, 0)
 }
 
+// MODEL_RUNS=2000 goes on for minutes; MODEL_SEED repeats what a failure names.
 describe('the books of the queue', () => {
   const { server } = queueSuite()
 
@@ -254,12 +380,26 @@ describe('the books of the queue', () => {
       let before = await q.check()
       for (const step of list) {
         steps++
-        await run(q, clients, step, before)
-        before = await q.check({ since: before })
+        const verdict = await run(q, clients, step, before)
+        const after = await q.check({ since: before })
+        const expected = placesOf(before)
+        for (const [id, place] of verdict(after)) {
+          if (place === undefined) expected.delete(id)
+          else expected.set(id, place)
+        }
+        assert.deepEqual(
+          new Map([...placesOf(after)].sort()),
+          new Map([...expected].sort()),
+          'every job where it must be',
+        )
+        before = after
       }
       await drain(q)
     })
-    await fc.assert(property, { numRuns: 50, endOnFailure: false, interruptAfterTimeLimit: 15_000 })
-    assert.ok(steps > 300, `only ${steps} steps`)
-  }).timeout(60_000)
+    const { MODEL_RUNS = '80', MODEL_SEED } = process.env
+    const numRuns = Number(MODEL_RUNS)
+    const seed = MODEL_SEED === undefined ? {} : { seed: Number(MODEL_SEED) }
+    await fc.assert(property, { numRuns, ...seed, interruptAfterTimeLimit: numRuns * 500 })
+    assert.ok(steps > numRuns * 20, `only ${steps} steps`)
+  }).timeout(Number(process.env.MODEL_RUNS ?? 80) * 1000)
 })

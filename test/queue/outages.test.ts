@@ -62,6 +62,7 @@ describe('a worker goes on by itself', () => {
     await addMany(q, 4)
     const { open, opened } = gate()
     await using worker = startWorker(q, {
+      room: q.room({ leaseMs: 1000 }), // so long nothing is claimed once claims were lost
       async run() {
         await opened
         return downloaded
@@ -83,6 +84,7 @@ describe('a worker goes on by itself', () => {
     await addMany(q, 20)
     const { open, opened } = gate()
     await using worker = startWorker(q, {
+      room: q.room({ leaseMs: 1000 }), // so long nothing is claimed once claims were lost
       async run() {
         await opened
         return downloaded

@@ -18,6 +18,7 @@ describe('settling a claim', () => {
   const kinds: Record<string, Place> = {
     'to the next room': toCallbacks,
     'to the next room, shrunk': { ...toCallbacks, shrink: true },
+    'to the next room, with a hold': { ...toCallbacks, holdMs: 2000 },
     'to be tried again': { kind: 'again', delayMs: 1000 },
     'to be tried again, with a hold': { kind: 'again', delayMs: 1000, holdMs: 2000 },
     'back to its place': { kind: 'back' },
@@ -161,7 +162,23 @@ describe('settling a claim', () => {
     assert.deepEqual(await q.claim(room, 5), [])
     await q.travel(1000)
     assert.equal((await q.claim(room, 5)).length, 3)
-    assert.equal((await q.check()).rooms.get('downloads')?.holds.size, 0)
+  })
+
+  test('holds the group that the job leaves, also when it goes on or rests', async (q) => {
+    for (const place of [toCallbacks, { kind: 'rest', reason: 'failed' } as const]) {
+      const aggrId = place.kind
+      for (let i = 0; i < 2; i++) await q.add({ aggrId, aggrLimit: 1 })
+      const room = q.room()
+      const [claim] = await q.claim(room)
+      assert.ok(claim)
+      await q.settle(room, claim, { ...place, holdMs: 5000 })
+      await q.check()
+      await q.travel(4000)
+      assert.deepEqual(await q.claim(room), [])
+      await q.travel(1000)
+      assert.equal((await q.claim(room)).length, 1)
+    }
+    assert.equal((await q.claim(q.room({ name: 'callbacks:http', groupLimit: 1 }))).length, 1)
   })
 
   test('keeps the longer of two holds, whichever came first', async (q) => {
@@ -291,7 +308,11 @@ describe('settling a claim', () => {
     assert.ok(deletion)
     await q.settle(deletions, deletion, { kind: 'gone' })
     const left = Object.keys(await q.contents()).filter((key) => !key.includes(':call:'))
-    assert.deepEqual(left.sort(), [`${q.base}callbacks:http`, `${q.base}deletions:files`, `${q.base}totals`])
+    const kept = ['callbacks:http', 'deletions:files', 'downloads', 'rooms', 'totals']
+    assert.deepEqual(
+      left.sort(),
+      kept.map((name) => q.base + name),
+    )
   })
 
   test('leaves the answer to a settle of an earlier room standing while the job is on its way', async (q) => {

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import net from 'node:net'
 import path from 'node:path'
+import { eventually } from '../support/eventually.ts'
 import { type Service, startService } from '../support/service.ts'
 
 const job = {
@@ -144,6 +145,11 @@ describe('the API', () => {
       ['a type without destination', { callback_dst: undefined }, /callback_dst/],
       ['a destination without type', { callback_type: undefined }, /callback_type/],
       ['a destination that is no URL', { callback_dst: 'nowhere' }, /callback_dst/],
+      [
+        'a queue with credentials',
+        { callback_type: 'sqs', callback_dst: 'https://a:b@sqs.test/1/q' },
+        /without user and password/,
+      ],
       ['a callback_url that is no URL', { callback_url: 'nowhere' }, /callback_url/],
       ['a wrong callback_error_dst', { callback_error_dst: 'nowhere' }, /callback_error_dst/],
       [
@@ -214,6 +220,26 @@ describe('the API', () => {
     assert.equal((await service.get('/hb')).status, 200)
   })
 
+  it('says that it is alive, and ready when Redis takes jobs', async () => {
+    for (const path of ['/livez', '/readyz']) {
+      const response = await service.get(path)
+      assert.deepEqual([response.status, await response.text()], [200, 'OK'], path)
+    }
+  })
+
+  it('tells Prometheus how many jobs there are, and that none is unaccounted for', async () => {
+    await post(job)
+    const response = await service.get('/metrics')
+    assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+    const metrics = await response.text()
+    const accepted = /^downloader_jobs_accepted_total (\d+)$/m.exec(metrics)?.[1]
+    const pending = /^downloader_jobs{room="downloads",state="pending"} (\d+)$/m.exec(metrics)?.[1]
+    assert.ok(Number(accepted) > 0)
+    assert.equal(pending, accepted) // nobody works here
+    assert.match(metrics, /^downloader_jobs_at_rest{reason="callback-failed"} 0$/m)
+    assert.match(metrics, /^downloader_jobs_unaccounted 0$/m)
+  })
+
   it('lists the aggregations that have pending jobs', async () => {
     const name = `counted ${Date.now()}`
     assert.equal(await pending(name), undefined)
@@ -268,9 +294,9 @@ describe('the API with tokens', () => {
   })
   after(() => service[Symbol.asyncDispose]())
 
-  it('wants a token on every endpoint but the heartbeat', async () => {
-    assert.equal((await service.get('/hb')).status, 200)
-    for (const path of ['/', '/stats/processor', '/dashboard/aggregations', '/nothing']) {
+  it('wants a token on every endpoint but those for the health', async () => {
+    for (const path of ['/hb', '/livez', '/readyz']) assert.equal((await service.get(path)).status, 200, path)
+    for (const path of ['/', '/metrics', '/stats/processor', '/dashboard/aggregations', '/nothing']) {
       const response = await service.get(path)
       assert.equal(response.status, 401, path)
       assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer/)
@@ -305,11 +331,42 @@ describe('the API without Redis', () => {
       assert.equal(response.status, 503, away)
       assert.ok(Number(response.headers.get('retry-after')) >= 1)
       assert.ok(took < 2000, `${away}: ${took} ms`)
+      assert.equal((await service.get('/livez')).status, 200, away)
+      assert.equal((await service.get('/readyz')).status, 503, away)
       if (away === 'killed') await service.redis.start()
       else service.redis.resume()
       let status = 0
       for (let i = 0; i < 20 && status !== 201; i++) status = (await service.post('/download', job)).status
       assert.equal(status, 201, away)
+      assert.equal((await service.get('/readyz')).status, 200, away)
     }
+  })
+
+  it('is not ready, and accepts nothing, while Redis answers but takes no writes', async () => {
+    await using service = await startService({ roles: ['api'] })
+    const full = (bytes: string) => service.redis.cli('CONFIG', 'SET', 'maxmemory', bytes)
+    const replica = (...master: [string, string]) => service.redis.cli('REPLICAOF', ...master)
+    for (const [obstacle, remedy] of [
+      [() => full('1'), () => full('0')],
+      [() => replica('127.0.0.1', '1'), () => replica('NO', 'ONE')],
+    ] as const) {
+      await obstacle()
+      assert.equal((await service.get('/readyz')).status, 503)
+      assert.equal((await service.post('/download', job)).status, 503)
+      await remedy()
+      await eventually(async () => assert.equal((await service.get('/readyz')).status, 200))
+      assert.equal((await service.post('/download', job)).status, 201)
+    }
+  })
+
+  it('logs what it did not expect Redis to answer, and nothing of what Redis was asked', async () => {
+    await using service = await startService({ roles: ['api'] })
+    await service.redis.cli('SET', '{downloader}:totals', 'not a hash')
+    const url = 'http://user:hunter2@origin.test/?token=s3cr3t'
+    const secret = { ...job, url, request_headers: { Authorization: 'Bearer t0ps3cr3t' } }
+    assert.equal((await service.post('/download', secret)).status, 500)
+    const line = await service.role('api').logged(({ msg }) => msg === 'a request failed')
+    assert.match(JSON.stringify(line), /WRONGTYPE/)
+    assert.doesNotMatch(JSON.stringify(line), /hunter2|s3cr3t/)
   })
 })

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { startOrigin } from '../support/http-origin.ts'
 import { startRedis } from '../support/redis.ts'
-import { startRole, startService } from '../support/service.ts'
+import { type Service, startRole, startService } from '../support/service.ts'
 
 describe('the command line', () => {
   let dir: string
@@ -27,7 +27,7 @@ describe('the command line', () => {
     assert.equal(version.stdout(), `${expected}\n`)
     const help = startRole(['--help'])
     assert.equal(await help.ended, 0)
-    for (const word of ['start', 'api', 'processor', 'notifier', 'version', '--config', '--port', '--host']) {
+    for (const word of ['start', 'api', 'processor', 'notifier', 'check', 'version', '--config', '--port', '--host']) {
       assert.ok(help.stdout().includes(word), word)
     }
   })
@@ -195,5 +195,49 @@ describe('the command line', () => {
     assert.equal(await service.redis.cli('HGET', `{downloader}:state:${id}`, 'stalls'), '')
     await service.add('processor')
     assert.equal((await service.receiver.callbackOf(id)).success, true)
+  })
+})
+
+describe('downloader check', () => {
+  async function check(service: Service, ...args: string[]) {
+    const role = startRole(['check', '-c', service.configFile, ...args])
+    return { code: await role.ended, said: role.stdout() }
+  }
+
+  it('prints the books, and exits with 0 when every job is accounted for', async () => {
+    await using service = await startService({ roles: ['api'] })
+    for (let i = 0; i < 3; i++) await service.enqueue({ url: 'http://origin.test/' })
+    const { code, said } = await check(service)
+    assert.equal(code, 0)
+    assert.match(said, /^accepted +3\npending in downloads +3\nclaimed in downloads +0$/m)
+    assert.match(said, /^All jobs are accounted for\.$/m)
+  })
+
+  it('names the key of what is wrong, exits with 1, and mends it when it is told to', async () => {
+    await using service = await startService({ roles: ['api'] })
+    const lost = await service.enqueue({ url: 'http://origin.test/', aggr_id: 'cats' })
+    await service.redis.cli('ZREM', '{downloader}:downloads:pending:cats', lost)
+    const before = await check(service)
+    assert.equal(before.code, 1)
+    assert.ok(before.said.includes(`{downloader}:request:${lost}: job ${lost} is in no place\n`))
+    assert.match(before.said, /^\d things are wrong\.$/m)
+    const mended = await check(service, '--repair')
+    assert.equal(mended.code, 0)
+    assert.ok(mended.said.includes(`job ${lost} is in no place\n`))
+    assert.equal((await check(service)).code, 0)
+    assert.equal(await service.redis.cli('ZCARD', '{downloader}:downloads:pending:cats'), '1')
+  })
+
+  it('says that Redis does not answer, and exits with 1', async () => {
+    await using service = await startService({ roles: ['api'] })
+    await service.redis.kill()
+    const role = startRole(['check', '-c', service.configFile])
+    assert.equal(await role.ended, 1)
+    assert.match(role.stderr(), /^downloader: Redis does not answer$/m)
+  }).timeout(20_000)
+
+  it('warns at the start of every process when Redis does not keep what it is given', async () => {
+    await using service = await startService()
+    for (const role of service.roles) await role.logged(({ msg }) => /keeps no append-only file/.test(String(msg)))
   })
 })

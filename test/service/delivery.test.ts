@@ -175,6 +175,19 @@ describe('a callback over HTTP', () => {
     }
   })
 
+  it('fails at once where its destination is no URL, and the file is not downloaded again', async () => {
+    await using corrupted = await startService({ roles: ['api'] })
+    const id = await corrupted.enqueue({ url: origin.on('/once', 'content') })
+    const key = `{downloader}:request:${id}`
+    const request = JSON.parse(await corrupted.redis.cli('GET', key))
+    await corrupted.redis.cli('SET', key, JSON.stringify({ ...request, d: 'http://[' }))
+    for (const name of ['processor', 'notifier']) await corrupted.add(name)
+    const { code } = await corrupted.role('notifier').logged(({ job_id }) => job_id === id)
+    assert.equal(code, 'receiver.refused')
+    assert.equal(origin.requests.filter(({ url }) => url === '/once').length, 1)
+    await eventually(async () => assert.equal((await corrupted.post(`/retry/${id}`)).status, 201))
+  })
+
   it('fails and rests when its notifier died with it too often', async () => {
     await using fragile = await startService({
       config: { notifier: { lease_ms: 300, max_stalls: 2, max_retries: 0 } },

@@ -10,7 +10,7 @@ import { type Certificates, type Identity, makeCertificates } from '../support/c
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { startReceiver } from '../support/http-receiver.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
 import { startRole, startService } from '../support/service.ts'
 
 describe('a deployment', () => {
@@ -93,7 +93,10 @@ describe('a deployment', () => {
   describe('on a Redis Cluster', () => {
     let redis: TestRedis
     before(async () => {
-      redis = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
+      const bus = ['--cluster-port', String(await freePort())] // the default, 10000 above the other, may not exist
+      redis = await startRedis({
+        args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', ...bus],
+      })
       await redis.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
       await eventually(async () => assert.match(await redis.cli('CLUSTER', 'INFO'), /cluster_state:ok/))
     })
@@ -120,6 +123,22 @@ describe('a deployment', () => {
       assert.equal((await service.download({ url: origin.on('/file', 'content') })).success, true)
       const users = (await redis.cli('CLIENT', 'LIST')).matchAll(/ user=(\S+)/g)
       assert.ok([...users].filter(([, user]) => user === 'worker').length >= 3)
+    })
+
+    it('reaches over TLS the nodes whose certificates have the names that they announce, and no addresses', async () => {
+      await using certificates = await makeCertificates()
+      await using relay = await startTlsRelay(redis.port, certificates.byName)
+      for (const [name, value] of [
+        ['cluster-announce-port', String(relay.port)],
+        ['cluster-announce-hostname', 'localhost'],
+        ['cluster-preferred-endpoint-type', 'hostname'],
+      ] as const) {
+        await redis.cli('CONFIG', 'SET', name, value)
+      }
+      const config = { redis: { addr: undefined, url: 'rediss://ignored', cluster: [`localhost:${relay.port}`] } }
+      const env = { NODE_EXTRA_CA_CERTS: certificates.caFile }
+      await using service = await startService({ roles: ['start'], redis, config, env })
+      assert.equal((await service.download({ url: origin.on('/file', 'content') })).success, true)
     })
   })
 

@@ -27,10 +27,10 @@ describe('the files', () => {
   function half(name: string) {
     let finish: () => void = () => {}
     const url = origin.on(name, (_request, response) => {
-      response.write('x'.repeat(100_000))
+      response.write('x'.repeat(300_000))
       finish = () => response.end('the rest')
     })
-    return { url, finish: () => finish(), size: 100_008 }
+    return { url, finish: () => finish(), size: 300_008 }
   }
 
   const temporary = (id: string) => new RegExp(`^${id}\\.[^/]+\\.tmp$`)
@@ -74,7 +74,7 @@ describe('the files', () => {
     it('are none where the download has failed, however it did', async () => {
       const before = await filesIn(service.root)
       origin.on('/cut', (_request, response) => {
-        response.writeHead(200, { 'content-length': 300_000 }).write('x'.repeat(200_000), () => response.destroy())
+        response.writeHead(200, { 'content-length': 500_000 }).write('x'.repeat(400_000), () => response.destroy())
       })
       const stopped = half('/stopped')
       for (const job of [
@@ -102,7 +102,7 @@ describe('the files', () => {
       `${id}.part`,
       `${id}.other-service.tmp`,
       `${id}.abcd-1-abcd.tmp`,
-      `${id}.0badcafe-1-0badcafe.tmp`, // of another host, whose process may live
+      `${id}.0badcafe-1-0badcafe-1.tmp`, // of another host, whose process may live
       '.hidden.tmp',
     ]
     for (const name of foreign) await writeFile(path.join(service.tempDir, name), 'not ours')
@@ -119,6 +119,41 @@ describe('the files', () => {
     await eventually(async () => {
       assert.deepEqual((await readdir(service.tempDir)).sort(), [...foreign, 'folder.tmp'].sort())
     })
+  })
+
+  it('go with their job when it fails after all: one attempt stored it, died before it could say so, the next failed', async () => {
+    await using service = await startService({
+      config: { processor: { lease_ms: 2000, max_retries: 0 }, notifier: { deletion_interval: 0 } },
+    })
+    const { url, finish } = half('/stored')
+    const id = await service.enqueue({ url, subpath: 'orphan' })
+    await eventually(async () => assert.equal((await readdir(service.tempDir)).length, 1))
+    service.redis.pause() // the settle does not get through
+    finish()
+    const file = `orphan/${id.slice(0, 3)}/${id}`
+    await eventually(() => assert.ok(existsSync(path.join(service.root, file))))
+    await service.role('processor').end('SIGKILL')
+    service.redis.resume()
+    origin.on('/stored', (_request, response) => void response.writeHead(404).end())
+    await service.add('processor')
+    assert.equal((await service.receiver.callbackOf(id)).error_code, 'http.404')
+    await eventually(async () => assert.deepEqual(await filesIn(service.root), []))
+  })
+
+  it('are stored also where storage_dir was removed; a storage_dir that is none fails them by name', async () => {
+    await using service = await startService({ roles: ['start'], config: { processor: { max_retries: 0 } } })
+    await service.download({ url: origin.on('/file', 'content') })
+    for (const url of [origin.on('/small', 'content'), origin.on('/large', 'x'.repeat(600_000))]) {
+      await rm(service.tempDir, { recursive: true })
+      assert.equal((await service.download({ url })).error, '')
+      await rm(service.tempDir, { recursive: true })
+      await writeFile(service.tempDir, 'no folder')
+      const { error, error_code } = await service.download({ url })
+      assert.equal(error_code, 'storage.failed')
+      assert.match(error, /could not be (written|stored): ENOTDIR/)
+      await rm(service.tempDir)
+      await mkdir(service.tempDir)
+    }
   })
 
   it('are under storage_dir where that is all there is, which is deprecated', async () => {

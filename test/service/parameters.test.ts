@@ -81,7 +81,17 @@ describe('the parameters of POST /download', () => {
     await assertProblem(await service.post('/download', { ...job, extra: `${extra}x` }), 413, /100000 bytes/)
   })
 
+  it('come back byte for byte, also half of a surrogate pair in extra', async () => {
+    const extra = 'cut off: \ud83d, whole: 😀'
+    assert.equal((await accepted({ extra })).extra, extra)
+  })
+
   const wrong: [string, Record<string, unknown>, RegExp][] = [
+    ['half of a surrogate pair in subpath', { subpath: 'a/\ud83d' }, /subpath: must be well-formed Unicode/],
+    ['half of a surrogate pair in aggr_id', { aggr_id: 'a\udc00' }, /aggr_id: must be well-formed Unicode/],
+    ['half of a surrogate pair in url', { url: 'http://a.test/\ud83d' }, /url: must be well-formed Unicode/],
+    ['a control character in subpath', { subpath: 'a\u0085b' }, /subpath: must not hold .* control characters/],
+    ['a line break in subpath', { subpath: 'a\nb' }, /subpath: must not hold .* control characters/],
     ['an empty url', { url: '' }, /url/],
     ['a url without a host', { url: 'http://' }, /url/],
     ['a url that is an object', { url: {} }, /url/],
@@ -196,7 +206,7 @@ describe('the answers of an API', () => {
     const answers = [service.post('/download', job), service.post('/retry/NSb4FOAs9fVaQw')]
     for (const response of await Promise.all(answers)) {
       assert.ok(Number(response.headers.get('retry-after')) >= 1)
-      await assertProblem(response, 503, /queue cannot be reached/)
+      await assertProblem(response, 503, /queue cannot take this now/)
     }
     await assertProblem(await service.post('/download', { ...job, aggr_limit: 0 }), 400, /aggr_limit/)
     assert.equal((await service.get('/hb')).status, 200)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { startReceiver } from '../support/http-receiver.ts'
@@ -27,6 +29,20 @@ function slowly(origin: Origin, path: string, ms: number): string {
   })
 }
 
+/** Sends one byte after the other, which nobody waits for. */
+function dribble(response: ServerResponse): void {
+  const timer = setInterval(() => response.write('.'), 20)
+  const end = setTimeout(() => response.end(), 2000)
+  response.once('close', () => {
+    clearInterval(timer)
+    clearTimeout(end)
+  })
+}
+
+function sendGzip(response: ServerResponse, text: string): void {
+  response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync(text))
+}
+
 function idsIn(service: Service): Set<string> {
   return new Set(service.receiver.received.map(({ callback }) => callback.job_id))
 }
@@ -40,6 +56,43 @@ describe('the two promises', () => {
     await service.receiver.count(ids.length)
     assert.equal(origin.maxOpen, 10)
     assert.deepEqual(idsIn(service), new Set(ids))
+  })
+
+  for (const [what, answer] of [
+    ['failures', (response: ServerResponse) => response.writeHead(404)],
+    ['bodies of a type that is not wanted', (response: ServerResponse) => response.write('x'.repeat(16_384))],
+    ['bodies that were decoded to their end', (response: ServerResponse) => sendGzip(response, 'content')],
+    ['redirects', (response: ServerResponse) => response.writeHead(302, { location: '/elsewhere' })],
+  ] as const) {
+    it(`the limit of an aggregation counts ${what} until the origin has no request open any more`, async () => {
+      await using origin = await startOrigin()
+      await using service = await startService({ config: { processor: { max_retries: 0 } } })
+      origin.on('/elsewhere', 'content')
+      const url = origin.on('/dribbles', (_request, response) => {
+        answer(response)
+        dribble(response)
+      })
+      const ids = await enqueueMany(service, 20, () => ({ url, aggr_limit: 2, mime_type: 'image/*' }))
+      await service.receiver.count(ids.length)
+      assert.equal(origin.maxOpen, 2)
+    })
+  }
+
+  it('the limit of a receiver counts callbacks until they are answered to the end', async () => {
+    await using origin = await startOrigin()
+    await using service = await startService({ config: { notifier: { receiver_concurrency: 2 } } })
+    let open = 0
+    let maxOpen = 0
+    service.receiver.answer = (_received, _request, response) => {
+      maxOpen = Math.max(maxOpen, ++open)
+      response.once('close', () => open--)
+      response.writeHead(200)
+      dribble(response)
+      return undefined
+    }
+    await enqueueMany(service, 20, () => ({ url: origin.on('/file', 'content') }))
+    await service.receiver.count(20)
+    assert.equal(maxOpen, 2)
   })
 
   for (const victim of ['processor', 'notifier']) {
@@ -148,7 +201,7 @@ describe('the two promises', () => {
 
   it('a Redis that forgets everything is used on, scripts and all', async () => {
     await using origin = await startOrigin()
-    await using service = await startService()
+    await using service = await startService({ config: quickLeases })
     const url = origin.on('/file', 'content')
     assert.equal((await service.download({ url })).success, true)
     await service.redis.cli('FLUSHALL')

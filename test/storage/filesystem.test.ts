@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { filesystemStorage } from '../../src/storage/filesystem.ts'
 import type { Storage } from '../../src/storage/storage.ts'
-import { syncFolder } from '../../src/storage/sync-folder.ts'
+import { syncFolder } from '../../src/storage/sync-folder.mjs'
 import { storageConformance, tempFile } from '../conformance/storage.ts'
 
 const never = () => new AbortController().signal
@@ -142,10 +142,10 @@ describe('the filesystem storage', () => {
     }
   })
 
-  it('stores where the filesystem cannot sync folders', async () => {
-    await syncFolder('/proc') // which answers as CIFS does
-    await syncFolder(path.join(root, 'gone'))
-    await assert.rejects(syncFolder('/dev/null/folder'), { code: 'ENOTDIR' })
+  it('stores where the filesystem cannot sync folders', () => {
+    syncFolder('/proc') // which answers as CIFS does
+    syncFolder(path.join(root, 'gone'))
+    assert.throws(() => syncFolder('/dev/null/folder'), { code: 'ENOTDIR' })
   })
 
   it('takes a path that leaves the root for a bug', async () => {

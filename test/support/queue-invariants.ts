@@ -4,6 +4,8 @@ import type { Client } from '../../src/queue/redis.ts'
 /** A room as it stands in Redis; see src/queue/lib.lua. */
 export interface RoomState {
   limit: number | undefined
+  /** How many jobs are pending, as the room counts them. */
+  counted: number
   line: Map<string, number>
   due: Map<string, number>
   groups: Map<string, string>
@@ -25,6 +27,8 @@ export interface Snapshot {
   requests: Map<string, string>
   states: Map<string, Map<string, string>>
   totals: Map<string, number>
+  /** The rooms that the deployment says it has. */
+  registered: Set<string>
 }
 
 export interface CheckOptions {
@@ -65,8 +69,18 @@ const numbers = (flat: string[]) => new Map(pairs(flat).map(([name, value]) => [
 /** Every key and its value, in an order that depends on nothing: for `assert.deepEqual`. */
 export async function contentsOf(redis: Client, base: string): Promise<Record<string, unknown>> {
   const { rows } = await dump(redis, base)
-  const entries = rows.map(([key, kind, , value]): [string, unknown] => {
-    if (kind === 'hash') return [key, Object.fromEntries(pairs(value).sort())]
+  // who called when, and on which server, changes with every call
+  const lasting = rows.filter(([key]) => !key.endsWith(':workers'))
+  const entries = lasting.map(([key, kind, , value]): [string, unknown] => {
+    if (kind === 'hash')
+      return [
+        key,
+        Object.fromEntries(
+          pairs(value)
+            .filter(([field]) => field !== 'server')
+            .sort(),
+        ),
+      ]
     return [key, kind === 'set' ? [...value].sort() : value]
   })
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -74,6 +88,7 @@ export async function contentsOf(redis: Client, base: string): Promise<Record<st
 
 const newRoom = (): RoomState => ({
   limit: undefined,
+  counted: 0,
   line: new Map(),
   due: new Map(),
   groups: new Map(),
@@ -96,6 +111,7 @@ export async function snapshotOf(redis: Client, base: string): Promise<Snapshot>
     requests: new Map(),
     states: new Map(),
     totals: new Map(),
+    registered: new Set(),
   }
   for (const row of rows) place(snapshot, base, row)
   return snapshot
@@ -114,10 +130,18 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     snapshot.totals = numbers(value)
     return
   }
+  if (name === 'imported') {
+    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    return
+  }
+  if (name === 'rooms') {
+    snapshot.registered = new Set(value)
+    return
+  }
 
   // a group may be called anything, so what is in front of it is looked for first
   const [, ofGroup, part, group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
-  const [, ofRoom, list] = /^(.+?):(line|due|groups|overrides|holds|leases|claims)$/s.exec(name) ?? []
+  const [, ofRoom, list] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
   const room = rooms.get(roomName) ?? newRoom()
   rooms.set(roomName, room)
@@ -128,11 +152,16 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     room.calls.set(group, value[0] ?? '')
   } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
   else if (list === 'groups' || list === 'overrides') room[list] = texts(value)
+  else if (list === 'workers') return
   else if (list === 'claims') for (const [id, claim] of pairs(value)) room.claims.set(id, parseClaim(claim))
   else {
     assert.equal(kind, 'hash', `${key} is no key of ours`)
-    assert.deepEqual([...texts(value).keys()], ['limit'], `${key} is no key of ours`)
-    room.limit = Number(texts(value).get('limit'))
+    const own = numbers(value)
+    // which server and which call, not what the room holds
+    for (const field of own.keys())
+      assert.match(field, /^(limit|pending|seq|server|opens|since)$/, `${key} has no such field`)
+    room.limit = own.get('limit')
+    room.counted = own.get('pending') ?? 0
   }
 }
 
@@ -170,6 +199,9 @@ export async function checkInvariants(redis: Client, base: string, { since }: Ch
   for (const [reason, ids] of snapshot.rest) for (const id of ids.keys()) put(id, `rest ${reason}`)
   for (const [name, room] of snapshot.rooms) {
     for (const [group, ids] of room.pending) for (const id of ids.keys()) put(id, `pending in ${name} ${group}`)
+    const pending = [...room.pending.values()].reduce((sum, ids) => sum + ids.size, 0)
+    assert.equal(room.counted, pending, `${name} counts what is pending`)
+    if (pending > 0) assert.ok(snapshot.registered.has(name), `${name} is known as a room`)
     for (const [group, ids] of room.claimed) for (const id of ids) put(id, `claimed in ${name} ${group}`)
     checkClaims(name, room)
     checkGroups(name, room, snapshot.now, since?.rooms.get(name) ?? (since ? newRoom() : undefined))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -34,16 +34,22 @@ export interface TestRedisOptions {
   appendonly?: 'no' | 'everysec' | 'always'
   /** Further arguments of `redis-server`, e.g. `['--maxmemory', '2mb']`. */
   args?: string[]
+  /** What its configuration file says at first; what the server writes there later outlives `kill` and `start`. */
+  file?: string
 }
 
 const STARTUP_MS = 10_000
 
 /** A real server of its own on a free port of 127.0.0.1; it dies with the test process, however that one ends. */
-export async function startRedis({ appendonly = 'no', args = [] }: TestRedisOptions = {}): Promise<TestRedis> {
+export async function startRedis({ appendonly = 'no', args = [], file }: TestRedisOptions = {}): Promise<TestRedis> {
   const dir = mkdtempSync(path.join(tmpdir(), 'redis-'))
+  const configFile = path.join(dir, 'redis.conf')
+  if (file !== undefined) writeFileSync(configFile, file)
+  const first = file === undefined ? [] : [configFile]
   const persistence =
     appendonly === 'no' ? ['--appendonly', 'no'] : ['--appendonly', 'yes', '--appendfsync', appendonly]
-  const launch = (port: number) => launched(port, dir, ['--bind', '127.0.0.1', '--save', '', ...persistence, ...args])
+  const common = ['--dir', dir, '--bind', '127.0.0.1', '--save', '', ...persistence, ...args]
+  const launch = (port: number) => launched(port, dir, [...first, '--port', String(port), ...common])
 
   let port = await freePort()
   // Another process may have taken the port meanwhile: then the next one.
@@ -79,11 +85,9 @@ interface Server {
   end(signal: NodeJS.Signals): Promise<void>
 }
 
-/** Resolves once the server answers. */
+/** Resolves once the server answers at the port. */
 async function launched(port: number, dir: string, args: string[]): Promise<Server> {
-  const server = spawn(await serverBinary(), ['--port', String(port), '--dir', dir, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const server = spawn(await serverBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
   let output = ''
   for (const stream of [server.stdout, server.stderr]) {
@@ -136,7 +140,8 @@ function asText(reply: unknown): string {
   return Array.isArray(reply) ? reply.map(asText).join('\n') : String(reply ?? '')
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody uses now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

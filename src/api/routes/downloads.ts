@@ -1,7 +1,7 @@
 import Router from '@koa/router'
+import { downloadRequestSchema } from '../../download-request.ts'
 import type { CallbackType } from '../../jobs/job.ts'
 import type { Queue } from '../../queue/queue.ts'
-import { downloadRequestSchema } from '../download-request.ts'
 import { readJson } from '../read-json.ts'
 
 export interface DownloadDeps {

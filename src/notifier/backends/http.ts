@@ -19,18 +19,17 @@ export const HttpConfig = z.strictObject({
 
 /** Of an answer's body so much is read, which keeps the connection for the next callback; a longer one ends it. */
 const MAX_ANSWER_BYTES = 4096
-/** How long the rest of an answer may take once its status has come. */
-const MAX_LINGER_MS = 1000
+/** How long the rest of an answer may take once its status has come: the receiver has the request open meanwhile. */
+const MAX_LINGER_MS = 250
 
 /**
- * POSTs callbacks. A 2xx status is a delivery, as soon as it has arrived; redirects are not followed.
+ * POSTs callbacks. A 2xx status is a delivery, whatever follows it; redirects are not followed.
  *
  * @param dispatcher the guarded one: it refuses addresses that callbacks must not reach. Closed by who made it.
  */
 export function httpBackend(config: z.infer<typeof HttpConfig>, dispatcher: Dispatcher): Backend {
   const key = config.signing_secret === undefined ? undefined : signingKey(config.signing_secret)
   const timeoutMs = config.timeout * 1000
-  const lingering = new Set<Dispatcher.DispatchController>()
 
   return {
     async deliver(destination, callback, signal) {
@@ -42,7 +41,7 @@ export function httpBackend(config: z.infer<typeof HttpConfig>, dispatcher: Disp
       if (key !== undefined) headers.push(...signature(key, callback.job_id, body))
 
       const request = { origin, path, method: 'POST', headers, body } as const
-      const status = await post(dispatcher, request, timeoutMs, signal, lingering).catch((error: unknown) => {
+      const status = await post(dispatcher, request, timeoutMs, signal).catch((error: unknown) => {
         signal.throwIfAborted()
         throw networkFailure(redactedUrl(destination), error)
       })
@@ -53,9 +52,7 @@ export function httpBackend(config: z.infer<typeof HttpConfig>, dispatcher: Disp
       }
     },
 
-    async close() {
-      for (const controller of lingering) controller.abort(new Error('the notifier stops'))
-    },
+    async close() {},
   }
 }
 
@@ -98,8 +95,8 @@ function signature(key: Buffer, id: string, body: string): string[] {
 }
 
 /**
- * Sends the request and resolves with the final status. What follows of the answer is read and dropped: at most
- * `MAX_ANSWER_BYTES`, for at most `MAX_LINGER_MS`, while its controller stands in `lingering`.
+ * Sends the request and resolves with the final status once the exchange is over: a receiver that still answers counts
+ * against its limit. What follows the status is dropped: at most `MAX_ANSWER_BYTES`, for at most `MAX_LINGER_MS`.
  *
  * This is undici's `dispatch`, not `request`: half of the CPU, no stream for a body that nobody reads, and an abort
  * that counts at once, also while the connection is being made.
@@ -109,18 +106,24 @@ function post(
   request: Dispatcher.DispatchOptions,
   timeoutMs: number,
   signal: AbortSignal,
-  lingering: Set<Dispatcher.DispatchController>,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let stopped: Error | undefined
     let controller: Dispatcher.DispatchController | undefined
+    let status = 0
     let received = 0
 
+    /** Once the status has come, nothing can change it. */
+    const end = (error: unknown) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      if (status > 0) resolve(status)
+      else reject(error)
+    }
     const stop = (reason: Error) => {
       stopped = reason
-      reject(reason) // nothing new once the status has come
-      release()
       controller?.abort(reason)
+      end(reason)
     }
     const onAbort = () => stop(signal.reason)
     const late = () =>
@@ -128,21 +131,14 @@ function post(
     let timer = setTimeout(late, timeoutMs)
     signal.addEventListener('abort', onAbort, { once: true })
 
-    function release() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-      if (controller !== undefined) lingering.delete(controller)
-    }
-
     dispatcher.dispatch(request, {
       onRequestStart(started) {
         controller = started
         if (stopped !== undefined) started.abort(stopped)
       },
-      onResponseStart(started, status) {
-        if (status < 200) return
-        resolve(status)
-        lingering.add(started)
+      onResponseStart(_, code) {
+        if (code < 200) return
+        status = code
         clearTimeout(timer)
         timer = setTimeout(() => stop(new Error('the rest of the answer took too long')), MAX_LINGER_MS)
       },
@@ -150,11 +146,8 @@ function post(
         received += chunk.length
         if (received > MAX_ANSWER_BYTES) stop(new Error('the answer was too long'))
       },
-      onResponseEnd: release,
-      onResponseError(_, error) {
-        reject(error)
-        release()
-      },
+      onResponseEnd: () => end(undefined),
+      onResponseError: (_, error) => end(error),
     })
   })
 }

@@ -18,8 +18,11 @@ export interface BodyQueue {
 }
 
 export interface ResponseBody extends AsyncIterable<Uint8Array> {
-  /** Lets go of what has not been read: a little is read off so that the connection can be used again; else it is closed. */
-  discard(): void
+  /**
+   * Lets go of what has not been read: a little is read off so that the connection can be used again; else it is closed.
+   * Resolves when the origin has this request open no more.
+   */
+  discard(): Promise<void>
 }
 
 export interface BodyQueueOptions {
@@ -35,7 +38,7 @@ export interface BodyQueueOptions {
 const highWaterMark = 64 * 1024
 /** A discarded body is read on for this much and this long: closing is dearer than a few packets. */
 const discardBytes = 16 * 1024
-const discardMs = 1000
+const discardMs = 100
 
 export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueueOptions): BodyQueue {
   type Result = IteratorResult<Uint8Array, undefined>
@@ -46,6 +49,10 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
   let outcome: { error?: unknown } | undefined
   let reader: { resolve(result: Result): void; reject(error: unknown): void } | undefined
   let timer: NodeJS.Timeout | undefined
+  let ended = () => {}
+  const end = new Promise<void>((resolve) => {
+    ended = resolve
+  })
 
   function next(): Promise<Result> {
     if (discarded === undefined && source.signal.aborted) return Promise.reject(source.signal.reason)
@@ -72,14 +79,15 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
     reader = undefined
     if ('error' in result) waiting?.reject(result.error)
     else waiting?.resolve(done)
+    ended()
   }
 
   const giveUp = () => source.fail(new Error('nobody wants the rest of the body'))
 
-  function discard(): void {
+  function discard(): Promise<void> {
     chunks.length = 0
     queued = 0
-    if (outcome !== undefined || discarded !== undefined) return
+    if (outcome !== undefined || discarded !== undefined) return end
     discarded = 0
     reader?.resolve(done)
     reader = undefined
@@ -90,6 +98,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
       timer = setTimeout(giveUp, discardMs)
       source.resume()
     }
+    return end
   }
 
   return {
@@ -117,9 +126,9 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
       discard,
       [Symbol.asyncIterator]: () => ({
         next,
-        return() {
-          discard()
-          return Promise.resolve(done)
+        async return() {
+          await discard()
+          return done
         },
       }),
     },

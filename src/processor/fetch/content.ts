@@ -33,11 +33,13 @@ export function received(
     redirects,
     body,
     discard() {
-      raw.discard()
-      if (body !== raw)
+      const ended = raw.discard()
+      if (body !== raw) {
         body[Symbol.asyncIterator]()
           .return?.()
           .catch(() => {}) // lets go of the decoders
+      }
+      return ended
     },
   }
 }

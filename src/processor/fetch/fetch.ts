@@ -23,7 +23,8 @@ export interface FetchResponse {
    * `unexpected EOF`), `response.malformed`, `body.encoding`, `timeout.stall`, `limit.bytes`; or the signal's reason.
    */
   body: AsyncIterable<Uint8Array>
-  discard(): void
+  /** Resolves when the origin has the request open no more, as it has not either once `body` was read to its end. */
+  discard(): Promise<void>
 }
 
 export interface Fetcher {

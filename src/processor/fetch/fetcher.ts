@@ -92,9 +92,9 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
           if (location === undefined) return received(response, hop.url, redirects, request.maxBytes, hop.head.decodes)
           if (redirects === mostRedirects) throw tooManyRedirects(response.status)
           hop = follow(hop, location, response.status)
-          response.body.discard()
+          await response.body.discard()
         } catch (error) {
-          response.body.discard()
+          await response.body.discard()
           throw error
         }
       }

@@ -1,10 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import { JobError } from '../../jobs/errors.ts'
 
-/** A complete file whose first bytes are in memory. */
+/** A complete file whose first bytes, at least, are in memory. */
 export interface OpenFile {
-  /** Open for reading; stays open. */
-  handle: FileHandle
+  /** Open for reading; stays open. Needed where the head is not all. */
+  handle?: FileHandle | undefined
   /** The first bytes, or all of them. */
   head: Uint8Array
   /** bytes */
@@ -49,7 +49,8 @@ export function fileBytes({ handle, head, size }: OpenFile, signal: AbortSignal)
   }
 }
 
-async function read(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
+async function read(handle: FileHandle | undefined, offset: number, length: number): Promise<Buffer> {
+  if (!handle) throw new Error('a file of which only the head is given is not longer than that')
   const buffer = Buffer.alloc(length)
   let filled = 0
   try {

@@ -35,6 +35,9 @@ const EVEN_IN_TEXT = new Set([
   'application/vnd.ms-opentype',
 ])
 
+/** What these begin with: no other text needs to be looked at for them, which costs as much as all the rest. */
+const THEIR_FIRST_BYTES = new Set(Buffer.from('GRASPfI#w!B0dOq\xff\xc7\xd0', 'latin1'))
+
 /**
  * The type of a body by its first bytes, with libmagic's names (`file --mime-type`; where they
  * deliberately differ, and why: `test/processor/verify/differences.ts`). Never throws, and takes a bounded time whatever the bytes.
@@ -52,6 +55,7 @@ export async function detectMime(head: Uint8Array, complete: boolean): Promise<s
   const json = jsonType(first, whole)
   if (json) return json
   const text = readText(first)
+  if (text && !text.padded && !THEIR_FIRST_BYTES.has(first[0] ?? 0)) return textType(first, text)
   // also of text: a short header, or one padded with NULs, may hold nothing that text could not
   const binary = signatureType(first) ?? zipType(first) ?? (await fileType(first))
   if (text && !(binary && (text.padded || EVEN_IN_TEXT.has(binary)))) return textType(first, text)

@@ -346,7 +346,7 @@ describe('the fetcher and hostile origins', () => {
       const got = await fetcher.fetch(`${origin.url}/a/b?c`)
       assert.equal(got.url, `http://good.test:${origin.port}/gr%C3%BC%C3%9Fe`)
       assert.equal(got.redirects, 6)
-      got.discard()
+      await got.discard()
     })
 
     it('follows ten of them, and no more', async () => {

@@ -71,7 +71,7 @@ describe('the fetcher', () => {
     })
     assert.ok(written < 50_000_000, `${written} bytes went out unread`) // what fits into the buffers of two sockets
     assert.ok(socket?.writable)
-    got.discard()
+    await got.discard()
     await origin.idle()
   })
 
@@ -350,8 +350,8 @@ describe('the fetcher', () => {
       })
       await using fetcher = await startFetcher()
       const got = await fetcher.fetch(origin.url)
-      got.discard()
-      got.discard()
+      await got.discard()
+      await got.discard()
       await origin.idle()
       assert.equal(await text(got), '')
     })
@@ -370,7 +370,7 @@ describe('the fetcher', () => {
       await using origin = await startRawOrigin(() => 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n')
       await using fetcher = await startFetcher()
       const { discard } = await fetcher.fetch(origin.url)
-      discard()
+      await discard()
       await origin.idle()
     })
   })

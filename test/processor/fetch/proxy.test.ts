@@ -96,7 +96,7 @@ describe('the fetcher and proxies', () => {
     const got = await fetcher.fetch(`http://far.example:${origin.port}/a`, { proxy: proxy.url })
     assert.equal(got.url, `http://far.example:${origin.port}/b`)
     assert.equal(proxy.asked.length, 2)
-    got.discard()
+    await got.discard()
   })
 
   it("reports the origin's status, not the proxy's", async () => {

@@ -1,14 +1,19 @@
 import { z } from 'zod'
-import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
-import { parseMimePattern } from '../jobs/mime-pattern.ts'
-import { withoutConnectionHeaders } from '../net/request-headers.ts'
+import type { CallbackType, DownloadRequest } from './jobs/job.ts'
+import { parseMimePattern } from './jobs/mime-pattern.ts'
+import { withoutConnectionHeaders } from './net/request-headers.ts'
 
 const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
 const MAX_URL = 8192
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 
-const text = (max: number) => z.string('must be a string').max(max, `is longer than ${max} characters`)
+// Half of a surrogate pair has no UTF-8, and so no key, path or URL of its own.
+const text = (max: number) =>
+  z
+    .string('must be a string')
+    .max(max, `is longer than ${max} characters`)
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode')
 const integer = (min: number, max: number) =>
   z
     .number(`must be an integer of at least ${min}`)
@@ -46,7 +51,7 @@ const requestHeaders = z
   })
 
 const subpath = text(1024)
-  .refine((path) => !/[\\\0]/.test(path), 'must not hold a backslash or NUL')
+  .refine((path) => !/[\\\p{Cc}]/u.test(path), 'must not hold a backslash or control characters')
   .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not hold . or .. as a folder')
   .refine(
     (path) => path.split('/').every((part) => Buffer.byteLength(part) <= 255),
@@ -117,7 +122,7 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
         if (!type || !dst) return
         if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
-        const wrong = DESTINATIONS[type](dst)
+        const wrong = destinationFault(type, dst)
         if (wrong) complain(fields[1], wrong)
       }
     })
@@ -156,16 +161,21 @@ function callbackOf(body: Body) {
 
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 
-/** What is wrong with a destination, by type of callback. */
 const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {
   http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
   kafka: (topic) =>
     TOPIC.test(topic) && topic !== '.' && topic !== '..' ? undefined : 'must be the name of a Kafka topic',
-  sqs: (queue) =>
-    isHttpUrl(queue.includes('://') ? queue : `https://${queue}`) && /[^/]\/[^/]/.test(queue)
-      ? undefined
-      : 'must be the URL of an SQS queue',
+  sqs: (queue) => {
+    const text = queue.includes('://') ? queue : `https://${queue}`
+    if (!isHttpUrl(text) || !/[^/]\/[^/]/.test(queue)) return 'must be the URL of an SQS queue'
+    const { username, password } = new URL(text)
+    return username || password ? 'must be the URL of an SQS queue, without user and password' : undefined
+  },
 }
+
+/** What is wrong with where a callback goes, if anything. */
+export const destinationFault = (type: CallbackType, destination: string): string | undefined =>
+  DESTINATIONS[type](destination)
 
 function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false

@@ -1,0 +1,62 @@
+import { restReasons } from '../../jobs/places.ts'
+
+/** What a key of a deployment is there for. */
+export type KeyUse =
+  | { use: 'job'; id: string }
+  | { use: 'rest'; reason: string }
+  | { use: 'room'; room: string }
+  /** One of the lists that a room has once. */
+  | {
+      use: 'list'
+      room: string
+      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers'
+    }
+  | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left'; group: string }
+  | { use: 'call'; room: string }
+  | { use: 'other' }
+
+const TYPES: Record<string, string> = {
+  request: 'string',
+  state: 'hash',
+  rest: 'zset',
+  instances: 'zset',
+  reports: 'hash',
+  totals: 'hash',
+  rooms: 'set',
+  probe: 'string',
+  imported: 'set',
+  line: 'zset',
+  due: 'zset',
+  groups: 'hash',
+  overrides: 'hash',
+  holds: 'hash',
+  leases: 'zset',
+  claims: 'hash',
+  workers: 'zset',
+  pending: 'zset',
+  claimed: 'set',
+  left: 'set',
+  call: 'string',
+}
+
+/**
+ * Reads the name of a key, without what all keys of the deployment begin with; docs/redis-keys.md lists them.
+ *
+ * @returns its use, and the Redis type that it must have; undefined for a key that is none of ours
+ */
+export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: string } | undefined {
+  const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
+  if (['totals', 'rooms', 'imported', 'probe'].includes(name)) return typed(name, { use: 'other' })
+  if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
+  const [, own = '', id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
+  if (own === 'rest')
+    return (restReasons as readonly string[]).includes(id) ? typed(own, { use: 'rest', reason: id }) : undefined
+  if (own) return typed(own, { use: 'other' })
+  // a group may be called anything, so what stands in front of it is looked for first
+  const [, ofGroup, part = '', group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
+  if (ofGroup && part === 'call') return typed(part, { use: 'call', room: ofGroup })
+  if (ofGroup) return typed(part, { use: 'group', room: ofGroup, part: part as 'pending', group })
+  const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
+  return room ? typed(list, { use: 'list', room, list: list as 'line' }) : undefined
+}
