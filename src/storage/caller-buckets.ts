@@ -1,9 +1,13 @@
+import { JobError } from '../jobs/errors.ts'
 import type { FileStorageConfig } from './config.ts'
 import { type ObjectStore, objectStore } from './s3.ts'
 import type { PutOptions, TempFile } from './storage.ts'
 
 /** Callers name regions; there are about forty. */
 const MAX_REGIONS = 64
+/** What callers name becomes part of a host name and a path, so it must look like what it is: a name, or an access point. */
+const BUCKET = /^([a-z0-9][a-z0-9._-]{2,254}|arn:[a-z0-9:/._-]+)$/i
+const REGION = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
  * The callers' own buckets: what is put there is theirs, and never deleted by us. Endpoint and path style are those of
@@ -27,14 +31,19 @@ export function callerBuckets(filestorage: FileStorageConfig) {
   }
 
   return {
-    put(
+    /** As `Storage.put`, in a bucket that the caller named. */
+    async put(
       { bucket, region }: { bucket: string; region: string },
       file: TempFile,
       path: string,
       options: PutOptions,
       signal: AbortSignal,
     ): Promise<void> {
-      return storeIn(region).put(bucket, file, path, options, signal)
+      const unnamable = bucket.startsWith('arn:') && force_path_style // the SDK takes it for a mistake of ours
+      if (!BUCKET.test(bucket) || !REGION.test(region) || unnamable) {
+        throw new JobError('storage.not_found', `no bucket can be named ${bucket} in ${region}`, { retriable: false })
+      }
+      await storeIn(region).put(bucket, file, path, options, signal)
     },
     async close(): Promise<void> {
       await Promise.all([...stores.values()].map((store) => store.close()))

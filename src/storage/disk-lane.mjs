@@ -4,6 +4,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmdirSync, unlinkSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { parentPort } from 'node:worker_threads'
+import { syncFolder } from './sync-folder.mjs'
 
 /** An empty folder may be removed by a deletion between its making and the rename into it. */
 const TRIES = 5
@@ -74,19 +75,9 @@ function syncAll(folders) {
   const failed = new Map()
   for (const folder of folders) {
     const error = attempt(() => syncFolder(folder))
-    // emptied and removed by a deletion: nothing is left to promise
-    if (error && error.code !== 'ENOENT') failed.set(folder, error)
+    if (error) failed.set(folder, error)
   }
   return failed
-}
-
-function syncFolder(folder) {
-  const fd = openSync(folder, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** Also the folder that it was in, when it was the last file there. */

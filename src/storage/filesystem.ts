@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
 import { diskLanes } from './disk-lanes.ts'
+import { inTurn } from './in-turn.ts'
 import type { PutOptions, Storage, TempFile } from './storage.ts'
 
 /** fsyncs of large files at once: libuv's pool has four threads, and some stay free for everything else. */
@@ -33,7 +34,7 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
       try {
         signal.throwIfAborted()
         if (file.bytes) await lanes.write(file.path, file.bytes)
-        else await limit(() => file.handle.sync())
+        else await inTurn(limit, signal, () => file.handle.sync())
         signal.throwIfAborted()
         moved = await moveInto(file.path, target, confirm)
         if (!moved) await copyInto(file, target, confirm, signal)
@@ -88,20 +89,20 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
     const copy = path.join(root, COPIES, `${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
     try {
       await pipeline(createReadStream(file.path), createWriteStream(copy, { flags: 'wx', flush: true }), { signal })
-      await moveInto(copy, target, confirm)
+      if (await moveInto(copy, target, confirm)) return
+      throw new JobError('storage.failed', 'the root spans several filesystems', { retriable: true })
     } finally {
       await rm(copy, { force: true })
     }
   }
 }
 
-/** Paths come from us, so one that leaves the root is a bug. */
+/** Paths come from us, so one that could leave the root is a bug. */
 function inside(root: string, relative: string): string {
-  const target = path.join(root, relative)
-  if (relative.includes('\0') || relative.includes('\\') || !target.startsWith(`${root}${path.sep}`)) {
+  if (/[\\\0]/.test(relative) || relative.split('/').some((part) => ['', '.', '..'].includes(part))) {
     throw new Error(`${JSON.stringify(relative)} is not a path under the root`)
   }
-  return target
+  return path.join(root, relative)
 }
 
 const FULL = ['ENOSPC', 'EDQUOT']

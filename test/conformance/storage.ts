@@ -11,11 +11,14 @@ export interface StorageHarness {
   tempDir: string
   /** What is stored at a path, or undefined. */
   read(path: string): Promise<Buffer | undefined>
+  /** Size of what this storage is tried with as a large file, in bytes. */
+  largeBytes: number
   /** Every path that has something. */
   list(): Promise<string[]>
 }
 
-const never = new AbortController().signal
+/** A signal that does not abort; one for each call, as jobs have. */
+const never = () => new AbortController().signal
 const options: PutOptions = { mimeType: 'text/plain', confirm: () => {} }
 
 export async function tempFile(dir: string, content: Buffer, where = 'on disk'): Promise<TempFile & AsyncDisposable> {
@@ -40,7 +43,7 @@ export function storageConformance(harness: () => StorageHarness): void {
 }
 
 function conformance(harness: () => StorageHarness, kind: string): void {
-  async function put(content: Buffer, where: string, more: Partial<PutOptions> = {}, signal = never) {
+  async function put(content: Buffer, where: string, more: Partial<PutOptions> = {}, signal = never()) {
     await using file = await tempFile(harness().tempDir, content, kind)
     return await harness().storage.put(file, where, { ...options, ...more }, signal)
   }
@@ -57,7 +60,7 @@ function conformance(harness: () => StorageHarness, kind: string): void {
   })
 
   it('stores a large file', async () => {
-    const content = randomBytes(9 * 1024 * 1024 + 17)
+    const content = randomBytes(harness().largeBytes)
     await put(content, 'big/large')
     assert.ok((await harness().read('big/large'))?.equals(content))
   })
@@ -100,17 +103,35 @@ function conformance(harness: () => StorageHarness, kind: string): void {
     assert.equal(await harness().read('abo/aborted'), undefined)
   })
 
+  it('rejects with the reason of an abort in the middle, unless it was done already', async () => {
+    const content = randomBytes(300_000)
+    const where = `mid/${randomBytes(4).toString('hex')}-` // others of these tests store in the same place
+    const ends = await Promise.allSettled(
+      Array.from({ length: 12 }, async (_, i) => {
+        const controller = new AbortController()
+        const storing = put(content, `${where}${i}`, {}, controller.signal)
+        setTimeout(() => controller.abort(i), i * 2) // at as many moments, whatever happens then
+        await storing
+      }),
+    )
+    for (const [i, end] of ends.entries()) {
+      if (end.status === 'rejected') assert.equal(end.reason, i)
+      const stored = await harness().read(`${where}${i}`)
+      if (end.status === 'fulfilled' || stored) assert.ok(stored?.equals(content), 'whole or not at all')
+    }
+  })
+
   it('deletes a file, and finds it fine when there is none', async () => {
     await put(Buffer.from('x'), 'del/deleted')
-    await harness().storage.delete('del/deleted', never)
+    await harness().storage.delete('del/deleted', never())
     assert.equal(await harness().read('del/deleted'), undefined)
-    await harness().storage.delete('del/deleted', never)
-    await harness().storage.delete('nev/never-was', never)
+    await harness().storage.delete('del/deleted', never())
+    await harness().storage.delete('nev/never-was', never())
   })
 
   it('says what it moved, so that the rest is removed', async () => {
     await using file = await tempFile(harness().tempDir, Buffer.from('x'))
-    const { moved } = await harness().storage.put(file, 'mov/moved', options, never)
+    const { moved } = await harness().storage.put(file, 'mov/moved', options, never())
     const left = await readFile(file.path).then(
       () => true,
       () => false,

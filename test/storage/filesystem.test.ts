@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { filesystemStorage } from '../../src/storage/filesystem.ts'
 import type { Storage } from '../../src/storage/storage.ts'
+import { syncFolder } from '../../src/storage/sync-folder.mjs'
 import { storageConformance, tempFile } from '../conformance/storage.ts'
 
-const never = new AbortController().signal
+const never = () => new AbortController().signal
 const options = { mimeType: 'text/plain', confirm: () => {} }
 
 async function filesUnder(root: string): Promise<string[]> {
@@ -43,6 +44,7 @@ for (const [what, tempParent] of [
       tempDir,
       read: (where) => readFile(path.join(root, where)).catch(() => undefined),
       list: () => filesUnder(root),
+      largeBytes: 20 * 1024 * 1024 + 17,
     }))
   })
 }
@@ -59,40 +61,98 @@ describe('the filesystem storage', () => {
   it('removes the folder of the id when its last file is deleted, and no other', async () => {
     for (const where of ['sub/abc/abc1', 'sub/abc/abc2']) {
       await using file = await tempFile(root, Buffer.from('x'))
-      await storage.put(file, where, options, never)
+      await storage.put(file, where, options, never())
     }
-    await storage.delete('sub/abc/abc1', never)
+    await storage.delete('sub/abc/abc1', never())
     assert.deepEqual(await readdir(path.join(root, 'files/sub/abc')), ['abc2'])
-    await storage.delete('sub/abc/abc2', never)
+    await storage.delete('sub/abc/abc2', never())
     assert.deepEqual(await readdir(path.join(root, 'files/sub')), [])
   })
 
   it('stores while deletions remove the folder again and again', async () => {
     for (let i = 0; i < 30; i++) {
       await using file = await tempFile(root, Buffer.from('x'))
-      const removing = Array.from({ length: 10 }, () => storage.delete('abc/none', never))
-      await storage.put(file, `abc/file${i}`, options, never)
+      const removing = Array.from({ length: 10 }, () => storage.delete('abc/none', never()))
+      await storage.put(file, `abc/file${i}`, options, never())
       await Promise.all(removing)
       assert.equal(String(await readFile(path.join(root, `files/abc/file${i}`))), 'x')
-      await storage.delete(`abc/file${i}`, never)
+      await storage.delete(`abc/file${i}`, never())
     }
   })
 
   it('names what the disk refuses, and lets it be tried again', async () => {
     await mkdir(path.join(root, 'files/abc/taken'), { recursive: true }) // a folder where the file should be
     await using file = await tempFile(root, Buffer.from('x'))
-    await assert.rejects(storage.put(file, 'abc/taken', options, never), {
+    await assert.rejects(storage.put(file, 'abc/taken', options, never()), {
       code: 'storage.failed',
       retriable: true,
       message: /the file could not be stored: E/,
     })
   })
 
+  it('says that it was denied what it may not write, and lets it be tried again', async () => {
+    const denied = filesystemStorage({ rootdir: '/sys/downloader' }) // where nobody may make a folder
+    await using file = await tempFile(root, Buffer.from('x'))
+    await assert.rejects(denied.put(file, 'abc/abc1', options, never()), { code: 'storage.denied', retriable: true })
+  })
+
+  it('asks whether the claim still holds right before the file shows', async () => {
+    const target = path.join(root, 'files/abc/abc1')
+    const shown: boolean[] = []
+    await using file = await tempFile(root, Buffer.from('x'))
+    await storage.put(file, 'abc/abc1', { ...options, confirm: () => shown.push(existsSync(target)) }, never())
+    assert.ok(shown.length > 0 && !shown.includes(true))
+    assert.ok(existsSync(target))
+  })
+
+  it('lets go of those who wait for the disk when they are told to stop', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const confirmed: number[] = []
+    const puts = Array.from({ length: 20 }, async (_, i) => {
+      await using file = await tempFile(root, Buffer.from('x'))
+      const storing = storage.put(
+        file,
+        `abc/abc${i}`,
+        { ...options, confirm: () => confirmed.push(i) },
+        controller.signal,
+      )
+      controller.abort(reason)
+      await storing
+    })
+    for (const end of await Promise.allSettled(puts)) assert.equal(end.status === 'rejected' && end.reason, reason)
+    assert.deepEqual(confirmed, [])
+  })
+
+  it('says so where the root spans filesystems that the file cannot cross, and leaves nothing', async () => {
+    const elsewhere = await mkdtemp('/dev/shm/storage-')
+    try {
+      assert.notEqual(statSync(elsewhere).dev, statSync(root).dev)
+      await mkdir(path.join(root, 'files'))
+      await symlink(elsewhere, path.join(root, 'files/abc'))
+      await using file = await tempFile(root, Buffer.from('x'))
+      await assert.rejects(storage.put(file, 'abc/abc1', options, never()), {
+        code: 'storage.failed',
+        message: /several filesystems/,
+      })
+      assert.deepEqual(await readdir(path.join(root, 'files/.tmp')), [])
+      assert.deepEqual(await readdir(elsewhere), [])
+    } finally {
+      await rm(elsewhere, { recursive: true })
+    }
+  })
+
+  it('stores where the filesystem cannot sync folders', () => {
+    syncFolder('/proc') // which answers as CIFS does
+    syncFolder(path.join(root, 'gone'))
+    assert.throws(() => syncFolder('/dev/null/folder'), { code: 'ENOTDIR' })
+  })
+
   it('takes a path that leaves the root for a bug', async () => {
     await using file = await tempFile(root, Buffer.from('x'))
-    for (const where of ['../out', 'a/../../out', '/etc/passwd\0', 'a\\b', '']) {
-      await assert.rejects(storage.put(file, where, options, never), /not a path under the root/, where)
-      await assert.rejects(storage.delete(where, never), /not a path under the root/, where)
+    for (const where of ['../out', 'a/../b', '/etc/passwd', 'a//b', './a', 'a\0', 'a\\b', '']) {
+      await assert.rejects(storage.put(file, where, options, never()), /not a path under the root/, where)
+      await assert.rejects(storage.delete(where, never()), /not a path under the root/, where)
     }
   })
 

@@ -21,7 +21,33 @@ describe("metadata of objects in callers' own buckets", () => {
     assert.deepEqual(Object.keys(metadata).sort(), ['__proto__x', 'a-b-c', 'city', 'lines'])
     assert.equal(metadata.city, `=?UTF-8?B?${Buffer.from('Αθήνα').toString('base64')}?=`)
     for (const value of Object.values(metadata)) assert.match(value, /^[\x20-\x7e]*$/)
-    assert.deepEqual(metadataFromExtra('{"__proto__":"x"}'), {})
+  })
+
+  it('knows no name that means something to JavaScript', () => {
+    const extra = '{"constructor": "x", "toString": "y", "__proto__": "z"}'
+    assert.equal(Object.entries(metadataFromExtra(extra)).join(), 'constructor,x,tostring,y,__proto__,z')
+  })
+
+  it('has numbers as they were written, however long', () => {
+    const extra = '{"id": 12345678901234567891, "price": 1.50, "text": "1.50 \\" 7", "-5": -5e3, "deep": {"a": 1}}'
+    assert.deepEqual(metadataFromExtra(extra), {
+      id: '12345678901234567891',
+      price: '1.50',
+      text: '1.50 " 7',
+      '-5': '-5e3',
+    })
+  })
+
+  it('takes the first of names that come out the same', () => {
+    assert.deepEqual(metadataFromExtra('{"Shop": "a", "shop": "b"}'), { shop: 'a' })
+  })
+
+  it('is quick with an extra that is large and odd', () => {
+    const begin = performance.now()
+    for (const part of ['1', '\\\\', 'a"', '1e', '-'])
+      metadataFromExtra(`{"a": ${JSON.stringify(part.repeat(300_000))}}`)
+    metadataFromExtra(`{"a": ${'1'.repeat(1_000_000)}e5}`)
+    assert.ok(performance.now() - begin < 2000)
   })
 
   it('fits into 2 KiB: a field that does not is left out', () => {
