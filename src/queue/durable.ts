@@ -22,8 +22,14 @@ interface Pending {
 /**
  * A writer that waits for replicas (`WAIT`) and for the master's append-only file (`WAITAOF`) where the configuration
  * asks for it. Redis blocks the connection meanwhile, so writes that come then share the next wait.
+ *
+ * @param waitMs after which a write that is not safe yet is given up; it may be carried out all the same
  */
-export function durableWrites(redis: Client, { wait_replicas = 0, wait_aof = false }: RedisConfig): Write {
+export function durableWrites(
+  redis: Client,
+  { wait_replicas = 0, wait_aof = false }: RedisConfig,
+  waitMs = WAIT_MS,
+): Write {
   if (wait_replicas === 0 && !wait_aof) return (script, ...args) => redis[script](...(args as [string, string]))
   const queued: Pending[] = []
   let busy = false
@@ -58,8 +64,8 @@ export function durableWrites(redis: Client, { wait_replicas = 0, wait_aof = fal
       const { numberOfKeys, lua } = scripts[script]
       pipeline.call(by, by === 'eval' ? lua : sha1(lua), numberOfKeys, ...args)
     }
-    if (wait_replicas > 0) pipeline.call('WAIT', wait_replicas, WAIT_MS)
-    if (wait_aof) pipeline.call('WAITAOF', 1, 0, WAIT_MS)
+    if (wait_replicas > 0) pipeline.call('WAIT', wait_replicas, waitMs)
+    if (wait_aof) pipeline.call('WAITAOF', 1, 0, waitMs)
     const replies = (await pipeline.exec()) ?? []
     const written = replies.slice(0, batch.length)
     // ioredis itself would send the source after the waits
