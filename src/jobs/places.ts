@@ -15,7 +15,10 @@ export type RestReason = 'done' | 'failed' | 'callback-failed' | 'cancelled'
 export const restReasons: readonly RestReason[] = ['done', 'failed', 'callback-failed', 'cancelled']
 
 /** Where a job goes next; the queue carries it out and knows nothing of why. */
-export type Place =
+export type Place = {
+  /** Of the group that the job leaves: it starts nothing for so long. */
+  holdMs?: number
+} & (
   | {
       kind: 'room'
       room: string
@@ -27,15 +30,17 @@ export type Place =
       /** Drops the request from the record. */
       shrink?: boolean
     }
-  /** This room and group, later; `holdMs` also holds the whole group. */
-  | { kind: 'again'; delayMs: number; holdMs?: number }
+  /** This room and group, later. */
+  | { kind: 'again'; delayMs: number }
   /** This room and group, at its old place: nothing happened. */
   | { kind: 'back' }
   | { kind: 'rest'; reason: RestReason }
   | { kind: 'gone' }
+)
 
+/** `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. */
 export type Outcome =
-  | { kind: 'downloaded'; result: DownloadResult; storage: string }
+  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number }
   | { kind: 'download-retry'; delayMs: number; holdMs?: number }
   | { kind: 'delivered'; deletionDelayMs: number }
   | { kind: 'delivery-retry'; delayMs: number; error: string }
@@ -125,9 +130,9 @@ export function placeOfLost(job: Job): Place {
 export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
-      const { result, storage } = outcome
+      const { result, storage, holdMs } = outcome
       const patch = { attempts: job.attempts + 1, result, storage }
-      return { patch, place: callbackPlace(job, result) }
+      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) } }
     }
     case 'download-retry': {
       const { delayMs, holdMs = 0 } = outcome

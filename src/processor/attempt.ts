@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, rm } from 'node:fs/promises'
 import zlib from 'node:zlib'
 import { withDeadline } from '../deadline.ts'
 import { JobError } from '../jobs/errors.ts'
@@ -8,7 +8,7 @@ import { parseMimePattern } from '../jobs/mime-pattern.ts'
 import type { Lease } from '../leases.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
 import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
-import type { TempFiles } from './temp-files.ts'
+import { type TempFiles, tempFileFailure } from './temp-files.ts'
 import { imageSize } from './verify/image-size.ts'
 import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
 
@@ -84,7 +84,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
     let moved = false
     try {
       const spill = async (bytes: Buffer) => {
-        handle ??= await open(path, 'wx+')
+        handle ??= await tempFiles.create(path)
         await writeFully(handle, bytes)
       }
       const { size, sha256, crc32, last } = await takeAll(head, rest, lease.leave, spill)
@@ -174,11 +174,8 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
       const { bytesWritten } = await handle.write(left)
       left = left.subarray(bytesWritten)
     }
-  } catch (cause) {
-    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
-    throw full
-      ? new JobError('storage.full', 'no space left for the temporary file', { retriable: true, cause })
-      : new JobError('storage.failed', 'the temporary file could not be written', { retriable: true, cause })
+  } catch (error) {
+    throw tempFileFailure(error)
   }
 }
 

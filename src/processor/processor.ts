@@ -50,11 +50,11 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     function afterFailure(failure: JobError): Outcome {
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
-      if (!failure.retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage }
-      const { retryAfterMs } = failure
+      const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
-      if (retryAfterMs !== undefined) return { kind: 'download-retry', delayMs: retryAfterMs, holdMs: retryAfterMs }
-      return { kind: 'download-retry', delayMs: downloadRetryDelayMs(n, retryBackoffMs) }
+      const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
+      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
     }
 
     function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {

@@ -1,11 +1,11 @@
 import os from 'node:os'
-import { deletionsRoom, downloadsRoom, type RestReason } from '../jobs/places.ts'
+import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
-import { type Queue, queueOf } from '../queue/queue.ts'
+import { queueOf } from '../queue/queue.ts'
 import { connect, type RedisConfig } from '../queue/redis.ts'
 import { roomOf } from '../queue/room.ts'
 import { reporting } from '../reporting.ts'
@@ -16,6 +16,7 @@ import { work } from '../worker.ts'
 import { attempt } from './attempt.ts'
 import type { ProcessorConfig } from './config.ts'
 import { diskGuard } from './disk-guard.ts'
+import { expire } from './expire.ts'
 import { fetcher } from './fetch/fetcher.ts'
 import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
@@ -130,18 +131,4 @@ function folders({ filestorage, storage_dir }: ProcessorConfig): {
   if (filestorage) return { filestorage, storageDir }
   if (!storage_dir) throw new Error('processor.filestorage: is required')
   return { filestorage: { type: 'filesystem', rootdir: storage_dir }, storageDir }
-}
-
-const EXPIRING: RestReason[] = ['done', 'failed', 'cancelled']
-const EXPIRE_AT_ONCE = 500
-
-/** Sends what has rested long enough through the deletions. */
-async function expire(queue: Pick<Queue, 'resting' | 'wake'>, ttlMs: number, stop: AbortSignal): Promise<void> {
-  for (const reason of EXPIRING) {
-    for (;;) {
-      const ids = await queue.resting(reason, ttlMs, EXPIRE_AT_ONCE)
-      for (const id of ids) await queue.wake(id, reason, { kind: 'expired' })
-      if (ids.length < EXPIRE_AT_ONCE || stop.aborted) break
-    }
-  }
 }

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
-import { mkdir, opendir, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { JobError } from '../jobs/errors.ts'
 
 /**
  * Names a process for those that sweep up after it: `<host>-<pid>-<random>`. The first part is that of all processes
@@ -43,6 +44,24 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
     /** A new name for each attempt: one that lost its lease may still write while the next one runs, in this process, too. */
     pathOf: (jobId: string): string => path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`),
 
+    /**
+     * Creates a file, and the folder, should somebody have removed it.
+     *
+     * @throws {JobError} `storage.*`
+     */
+    async create(file: string): Promise<FileHandle> {
+      const create = () => open(file, 'wx+')
+      try {
+        return await create().catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error
+          await mkdir(dir, { recursive: true })
+          return create()
+        })
+      } catch (error) {
+        throw tempFileFailure(error)
+      }
+    },
+
     /** Removes the files of processes that are dead, and nothing else. Resolves to how many. */
     async sweep(): Promise<number> {
       let removed = 0
@@ -66,6 +85,15 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
 }
 
 export type TempFiles = ReturnType<typeof tempFiles>
+
+/** What it means for a job that its temporary file could not be created or written: it may pass. */
+export function tempFileFailure(cause: unknown): JobError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException
+  const options = { retriable: true, cause }
+  return ['ENOSPC', 'EDQUOT'].includes(code)
+    ? new JobError('storage.full', 'no space left for the temporary file', options)
+    : new JobError('storage.failed', `the temporary file could not be written: ${code}`, options)
+}
 
 /** Whether no process of this id runs on this host, or only this one, which does not own the file. */
 function isDead(pid: number): boolean {

@@ -21,7 +21,7 @@ export interface Queue {
   /** Accepts a job; resolves when Redis has it. */
   add(request: DownloadRequest): Promise<string>
   find(id: string): Promise<Job | undefined>
-  /** Moves a job that rests for `reason` to where `outcome` sends it. */
+  /** Moves a job that rests for `reason` to where `outcome` sends it. One that is unknown rests there no more. */
   wake(id: string, reason: RestReason, outcome: Outcome): Promise<'woken' | 'absent' | 'unknown'>
   /** The ids that rest for `reason` since before `ms` ago, oldest first, at most `count`. */
   resting(reason: RestReason, ms: number, count: number): Promise<string[]>
@@ -44,6 +44,12 @@ export function queueOf(
     return request === null && flat.length === 0 ? undefined : unpackJob(id, request, flat)
   }
 
+  /** The record was lost: its entry goes, too, or it would stand before others for ever. */
+  async function forget(id: string, reason: RestReason): Promise<void> {
+    const there = await redis.mendJob(keys.totals, id, 'take', 'rest', reason)
+    if (there === 1) await redis.mendJob(keys.totals, id, 'gone')
+  }
+
   return {
     find,
 
@@ -56,7 +62,10 @@ export function queueOf(
 
     async wake(id, reason, outcome) {
       const job = await find(id)
-      if (!job) return 'unknown'
+      if (!job) {
+        await forget(id, reason)
+        return 'unknown'
+      }
       const { place, patch } = nextPlace(job, outcome)
       if (place.kind !== 'room') return 'absent'
       const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place

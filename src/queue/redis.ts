@@ -8,18 +8,24 @@ import { scripts } from './scripts.ts'
 import { connectorOf, leadsTo, openSentinels, type Sentinels } from './sentinels.ts'
 
 const HOST_PORT = /^(\[[^\]]+\]|[^:[\]]*):(\d{1,5})$/
-const hostPort = z.string().regex(HOST_PORT, 'must be host:port')
+const isHostPort = (text: string) => Number(HOST_PORT.exec(text)?.[2] ?? Number.NaN) <= 65_535
+const hostPort = z.string().refine(isHostPort, 'must be host:port')
 
 /** Where Redis is. At least one of `addr`, `url`, `sentinel`, `cluster`. */
 export const RedisConfig = z
   .strictObject({
     /** `host:port`, or the path of a unix socket. */
-    addr: z.string().min(1).optional(),
+    addr: z
+      .string()
+      .refine((addr) => isHostPort(addr) || addr.includes('/'), 'must be host:port, or the path of a unix socket')
+      .optional(),
     /** `redis://`, `rediss://` or `unix://`. */
     url: z
       .string()
       .regex(/^(rediss?|unix):\/\//, 'must begin with redis://, rediss:// or unix://')
-      .refine((text) => URL.canParse(text), 'is not a URL')
+      .refine((text) => URL.canParse(text), { error: 'is not a URL', abort: true })
+      .refine((text) => /^\d*$/.test(databaseOf(new URL(text))), 'must name the database by its number')
+      .refine((text) => isDecodable(new URL(text)), 'has a % that begins no percent-encoding: write %25')
       .optional(),
     sentinel: z.array(hostPort).min(1).optional(),
     master_name: z.string().min(1).optional(),
@@ -58,7 +64,8 @@ const NODE_TROUBLE_MS = 60_000
  * A connection that comes back by itself, whatever happens; the caller closes it with `disconnect()`.
  *
  * @param patience `patient` for workers: commands wait for Redis, and are sent again when they were not answered;
- *   `impatient` for the API: a command fails within a second, and is not sent later behind the caller's back
+ *   `impatient` for the API: a command fails within a second, and is not sent again; a Redis that was frozen may still
+ *   carry out what it had got
  */
 export function connect(config: RedisConfig, patience: Patience, log: Log): Client {
   const { client, sentinels } = create(config, patience)
@@ -151,11 +158,18 @@ function clusterOf(nodes: ClusterNode[], options: RedisOptions, patience: Patien
     // `preferKey`), until all its redirections are used up.
     enableAutoPipelining: false,
     clusterRetryStrategy: (times: number) => Math.min(20 * 2 ** Math.min(times, 7), 1000),
+    // An impatient command is given up before its dead connection is. When that is, ioredis would send it to the next
+    // master, behind the caller's back; nor must it wait for a Cluster that is away. So the slots are looked up often.
     ...(patience === 'patient'
-      ? { retryDelayOnFailover: 200, maxRedirections: 32 }
-      : // within the time of a command; and nothing waits for a Cluster that is away, to be sent when nobody listens
-        { retryDelayOnFailover: 100, maxRedirections: 6, enableOfflineQueue: false }),
-    slotsRefreshInterval: 5000,
+      ? { retryDelayOnFailover: 200, maxRedirections: 32, slotsRefreshInterval: 5000 }
+      : {
+          retryDelayOnFailover: 0,
+          retryDelayOnClusterDown: 0,
+          retryDelayOnTryAgain: 0,
+          maxRedirections: 6,
+          enableOfflineQueue: false,
+          slotsRefreshInterval: 1000,
+        }),
     // ioredis connects to no node at all when the name of one has no address: every connection is to look up its own.
     dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),
   }
@@ -179,12 +193,25 @@ function location(config: RedisConfig): RedisOptions {
     }
     if (url.username) options.username = decodeURIComponent(url.username)
     if (url.password) options.password = decodeURIComponent(url.password)
-    const db = url.protocol === 'unix:' ? url.searchParams.get('db') : url.pathname.slice(1)
+    const db = databaseOf(url)
     if (db) options.db = Number(db)
   } else if (config.addr) {
-    Object.assign(options, HOST_PORT.test(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
+    Object.assign(options, isHostPort(config.addr) ? parseHostPort(config.addr) : { path: config.addr })
   }
   return options
+}
+
+function databaseOf(url: URL): string {
+  return url.protocol === 'unix:' ? (url.searchParams.get('db') ?? '') : url.pathname.slice(1)
+}
+
+function isDecodable({ username, password, pathname }: URL): boolean {
+  try {
+    decodeURIComponent(username + password + pathname)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function parseHostPort(text: string): { host: string; port: number } {

@@ -101,7 +101,7 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async settle({ job, token }, { place, patch }, signal) {
       const [target, ...args] = settlement(key, keys, place)
-      const all = [job.id, token, place.kind, ...args, ...packPatch(patch)]
+      const all = [job.id, token, place.kind, place.holdMs ?? 0, ...args, ...packPatch(patch)]
       const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
       return reply as 'settled' | 'lost' | 'gone'
     },
@@ -143,7 +143,7 @@ function settlement(room: string, keys: Keys, place: Move['place']): [target: st
         place.shrink ? '1' : '0',
       ]
     case 'again':
-      return [room, place.delayMs, place.holdMs ?? 0]
+      return [room, place.delayMs]
     case 'rest':
       return [keys.rest(place.reason)]
     case 'back':

@@ -31,12 +31,23 @@ function attempt(work) {
 const plain = ({ code, message }) => ({ code, message })
 
 function write({ file, bytes }) {
-  const fd = openSync(file, 'wx')
+  const fd = create(file)
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
     fsyncSync(fd)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Also its folder, should somebody have removed it. */
+function create(file) {
+  try {
+    return openSync(file, 'wx')
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    mkdirSync(path.dirname(file), { recursive: true })
+    return openSync(file, 'wx')
   }
 }
 

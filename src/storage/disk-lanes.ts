@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 /** Work on files that costs little but often, done in threads of its own, many at a time. */
 export interface DiskLanes {
-  /** Writes a new file and syncs it. */
+  /** Writes a new file, in a new folder if need be, and syncs it. */
   write(file: string, bytes: Uint8Array): Promise<void>
   /**
    * Renames a file, with the folders that it needs, and syncs what has changed in folders.

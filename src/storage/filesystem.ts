@@ -42,7 +42,7 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
         signal.throwIfAborted()
         throw storageFailure(error, 'stored')
       } finally {
-        if (file.bytes && !moved) await rm(file.path, { force: true }) // we wrote it
+        if (file.bytes && !moved) await rm(file.path, { force: true }).catch(() => {}) // we wrote it, if anybody
       }
     },
 

@@ -73,6 +73,11 @@ describe('where a job goes next', () => {
       place: toCallbacks,
       patch: { attempts: 2, result: result(false), storage: 'files' },
     },
+    'failed for good, by an origin that wants to be left alone: its group is held': {
+      outcome: { kind: 'downloaded', result: result(false), storage: 'files', holdMs: 5000 },
+      place: { ...toCallbacks, holdMs: 5000 },
+      patch: { attempts: 2, result: result(false), storage: 'files' },
+    },
     'failed, with a destination of its own for that': {
       job: { request: { ...request, callbackErrorType: 'kafka', callbackErrorDst: 'errors' } },
       outcome: { kind: 'downloaded', result: result(false), storage: 'files' },

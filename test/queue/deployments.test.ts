@@ -92,7 +92,17 @@ describe('where Redis is', () => {
     assert.match(complaint({}) ?? '', /needs addr, url, sentinel or cluster/)
     assert.match(complaint({ sentinel: ['a:1'] }) ?? '', /goes with sentinel/)
     assert.match(complaint({ cluster: ['a'] }) ?? '', /must be host:port/)
+    assert.match(complaint({ cluster: ['a:65536'] }) ?? '', /must be host:port/)
+    assert.match(complaint({ addr: 'localhost' }) ?? '', /must be host:port, or the path of a unix socket/)
+    assert.match(complaint({ addr: 'a:65536' }) ?? '', /must be host:port/)
     assert.match(complaint({ url: 'http://a' }) ?? '', /must begin with/)
+    assert.equal(complaint({ url: 'redis://[' }), 'is not a URL')
+    for (const url of ['redis://a/abc', 'redis://a/1/2', 'unix:///a?db=x']) {
+      assert.match(complaint({ url }) ?? '', /database .* number/, url)
+    }
+    for (const url of ['redis://:100%@a', 'redis://%zz:b@a', 'unix:///a%']) {
+      assert.match(complaint({ url }) ?? '', /%25/, url)
+    }
     assert.match(complaint({ addr: 'a:1', key_prefix: 'a{b}' }) ?? '', /braces/)
   })
 
@@ -103,6 +113,7 @@ describe('where Redis is', () => {
       { addr: '/run/redis.sock' },
       { url: 'redis://user:pass@host:1/2' },
       { url: 'rediss://host' },
+      { url: 'redis://:100%25@host/' },
       { url: 'unix:///run/redis.sock?db=1' },
       { sentinel: ['a:1', 'b:2'], master_name: 'm', sentinel_password: 's' },
       { cluster: ['a:1', '[::1]:2'] },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Cluster } from 'ioredis'
 import { durableWrites } from '../../src/queue/durable.ts'
 import { keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
@@ -14,10 +15,12 @@ import {
 import { never, openQueue, recordingLog, request, until } from '../support/queue.ts'
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
 import { startCluster, type TestCluster } from '../support/redis-cluster.ts'
+import { infoOf } from '../support/replication.ts'
 import { startSentinels, type TestSentinels } from '../support/sentinel.ts'
 import { startWorker } from '../support/worker.ts'
 
 const KEY = '{test}:key'
+const COUNTER = '{test}:counter'
 
 function clientOf(config: Partial<RedisConfig>, patience: 'patient' | 'impatient' = 'impatient') {
   const { log, logged } = recordingLog()
@@ -214,6 +217,28 @@ describe('a client of a Cluster', () => {
     await until('it is connected', () => takes(client, 'x'))
   })
 
+  it('that is impatient gives nothing to the new master that the old one, frozen, did not take in time', async () => {
+    using impatient = clientOf(set.config)
+    const { client } = impatient
+    await until('it is connected', () => takes(client, 'before'))
+    await set.inSync()
+    const [old, next] = await Promise.all([set.master(), set.replicaOf(KEY)])
+    old.pause()
+    try {
+      const given = () => promptly(client, () => client.incr(COUNTER))
+      await Promise.all(Array.from({ length: 5 }, () => assert.rejects(given(), RedisUnavailable)))
+      await until('there is another master', async () => (await infoOf(next, 'replication')).role === 'master', 20_000)
+      await until('it is followed', () => takes(client, 'after'))
+      await until('the old one is given up', () => !connectedTo(client, old), 20_000)
+      await delay(1000) // longer than all that may be tried again
+      assert.equal(await next.cli('GET', COUNTER), '')
+    } finally {
+      old.resume()
+    }
+    await until('the old one is a replica', async () => (await infoOf(old, 'replication')).role === 'slave', 20_000)
+    await set.inSync()
+  }).timeout(60_000)
+
   it('that is impatient says within two seconds that the whole Cluster is away, and sends nothing later', async () => {
     using impatient = clientOf(set.config)
     const { client } = impatient
@@ -253,6 +278,9 @@ const accepts = (client: Client, queue: Queue) =>
       return false
     },
   )
+
+const connectedTo = (client: Client, { port }: TestRedis) =>
+  (client as unknown as Cluster).nodes().some(({ options, status }) => options.port === port && status === 'ready')
 
 /** The node on which somebody listens to the channel. */
 async function listenedOn({ nodes }: TestCluster, channel: string): Promise<TestRedis> {

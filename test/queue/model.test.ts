@@ -16,12 +16,15 @@ const which = fc.nat(1000)
 const limit = fc.integer({ min: 1, max: 4 })
 const delayMs = fc.constantFrom(0, 0, 0, 5000, 20_000)
 
+const holdMs = fc.constantFrom(0, 0, 8000, 30_000)
+
 const place: fc.Arbitrary<Place> = fc.oneof(
-  fc.record({ kind: fc.constant('again' as const), delayMs, holdMs: fc.constantFrom(0, 0, 8000, 30_000) }),
+  fc.record({ kind: fc.constant('again' as const), delayMs, holdMs }),
   fc.record({ kind: fc.constant('back' as const) }),
   fc.record({
     kind: fc.constant('rest' as const),
     reason: fc.constantFrom('done' as const, 'callback-failed' as const),
+    holdMs,
   }),
   fc.record({ kind: fc.constant('gone' as const) }),
   fc.record({
@@ -30,6 +33,7 @@ const place: fc.Arbitrary<Place> = fc.oneof(
     group,
     delayMs,
     shrink: fc.boolean(),
+    holdMs,
   }),
 )
 

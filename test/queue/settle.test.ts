@@ -18,6 +18,7 @@ describe('settling a claim', () => {
   const kinds: Record<string, Place> = {
     'to the next room': toCallbacks,
     'to the next room, shrunk': { ...toCallbacks, shrink: true },
+    'to the next room, with a hold': { ...toCallbacks, holdMs: 2000 },
     'to be tried again': { kind: 'again', delayMs: 1000 },
     'to be tried again, with a hold': { kind: 'again', delayMs: 1000, holdMs: 2000 },
     'back to its place': { kind: 'back' },
@@ -161,6 +162,23 @@ describe('settling a claim', () => {
     assert.deepEqual(await q.claim(room, 5), [])
     await q.travel(1000)
     assert.equal((await q.claim(room, 5)).length, 3)
+  })
+
+  test('holds the group that the job leaves, also when it goes on or rests', async (q) => {
+    for (const place of [toCallbacks, { kind: 'rest', reason: 'failed' } as const]) {
+      const aggrId = place.kind
+      for (let i = 0; i < 2; i++) await q.add({ aggrId, aggrLimit: 1 })
+      const room = q.room()
+      const [claim] = await q.claim(room)
+      assert.ok(claim)
+      await q.settle(room, claim, { ...place, holdMs: 5000 })
+      await q.check()
+      await q.travel(4000)
+      assert.deepEqual(await q.claim(room), [])
+      await q.travel(1000)
+      assert.equal((await q.claim(room)).length, 1)
+    }
+    assert.equal((await q.claim(q.room({ name: 'callbacks:http', groupLimit: 1 }))).length, 1)
   })
 
   test('keeps the longer of two holds, whichever came first', async (q) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { RestReason } from '../../src/jobs/places.ts'
+import { booksOf } from '../../src/queue/books.ts'
 import { queueSuite, type TestQueue } from '../support/queue.ts'
 
 const result = {
@@ -82,5 +83,14 @@ describe('waking a job that rests', () => {
     const reply = await q.redis.wakeJob(q.keys.room('callbacks:http'), q.keys.rest('callback-failed'), ...args)
     assert.equal(reply, 'unknown')
     assert.deepEqual(await q.contents(), {})
+  })
+
+  test('forgets a job at rest whose record is lost: it counts as gone', async (q) => {
+    const id = await atRest(q, 'callback-failed')
+    await q.redis.del(q.keys.request(id), q.keys.state(id))
+    const outcome = { kind: 'retried-by-hand' } as const
+    for (let i = 0; i < 2; i++) assert.equal(await q.queue.wake(id, 'callback-failed', outcome), 'unknown')
+    const { accepted, gone, rest } = await booksOf(q.redis, q.keys)
+    assert.deepEqual([accepted, gone, rest['callback-failed']], [1, 1, 0])
   })
 })

@@ -124,6 +124,22 @@ describe('a deployment', () => {
       const users = (await redis.cli('CLIENT', 'LIST')).matchAll(/ user=(\S+)/g)
       assert.ok([...users].filter(([, user]) => user === 'worker').length >= 3)
     })
+
+    it('reaches over TLS the nodes whose certificates have the names that they announce, and no addresses', async () => {
+      await using certificates = await makeCertificates()
+      await using relay = await startTlsRelay(redis.port, certificates.byName)
+      for (const [name, value] of [
+        ['cluster-announce-port', String(relay.port)],
+        ['cluster-announce-hostname', 'localhost'],
+        ['cluster-preferred-endpoint-type', 'hostname'],
+      ] as const) {
+        await redis.cli('CONFIG', 'SET', name, value)
+      }
+      const config = { redis: { addr: undefined, url: 'rediss://ignored', cluster: [`localhost:${relay.port}`] } }
+      const env = { NODE_EXTRA_CA_CERTS: certificates.caFile }
+      await using service = await startService({ roles: ['start'], redis, config, env })
+      assert.equal((await service.download({ url: origin.on('/file', 'content') })).success, true)
+    })
   })
 
   it('needs no environment at all', async () => {

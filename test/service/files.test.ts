@@ -140,6 +140,22 @@ describe('the files', () => {
     await eventually(async () => assert.deepEqual(await filesIn(service.root), []))
   })
 
+  it('are stored also where storage_dir was removed; a storage_dir that is none fails them by name', async () => {
+    await using service = await startService({ roles: ['start'], config: { processor: { max_retries: 0 } } })
+    await service.download({ url: origin.on('/file', 'content') })
+    for (const url of [origin.on('/small', 'content'), origin.on('/large', 'x'.repeat(600_000))]) {
+      await rm(service.tempDir, { recursive: true })
+      assert.equal((await service.download({ url })).error, '')
+      await rm(service.tempDir, { recursive: true })
+      await writeFile(service.tempDir, 'no folder')
+      const { error, error_code } = await service.download({ url })
+      assert.equal(error_code, 'storage.failed')
+      assert.match(error, /could not be (written|stored): ENOTDIR/)
+      await rm(service.tempDir)
+      await mkdir(service.tempDir)
+    }
+  })
+
   it('are under storage_dir where that is all there is, which is deprecated', async () => {
     await using service = await startService({
       roles: ['start'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Service, startService } from '../support/service.ts'
+import { gate } from '../support/worker.ts'
 
 const BACKOFF_MS = 200
 /** Jitter takes a tenth off at most; timers and the round trips only add. */
@@ -107,6 +108,26 @@ describe('the retries of a download', () => {
         assert.ok((at(`/free/${status}`)[0] ?? 0) - first < atLeastMs, 'another aggregation waited')
       })
     }
+
+    it('hold the aggregation also when there is no retry left', async () => {
+      const group = { aggr_id: 'held at last', aggr_limit: 1 }
+      const both = gate()
+      const busy = (response: ServerResponse) => void response.writeHead(429, { 'retry-after': '1' }).end()
+      const url = failing('/busy/at-last', 9, (response) => void both.opened.then(() => busy(response)))
+      const behind = failing('/behind/at-last', 0, unavailable)
+      const ids = [
+        await service.enqueue({ ...group, url, max_retries: 0 }),
+        await service.enqueue({ ...group, url: behind }),
+      ]
+      both.open()
+      const results = await Promise.all(ids.map((id) => service.receiver.callbackOf(id)))
+      assert.deepEqual(
+        results.map(({ success }) => success),
+        [false, true],
+      )
+      const waited = (at('/behind/at-last')[0] ?? 0) - (at('/busy/at-last')[0] ?? 0)
+      assert.ok(waited >= 1000, `the job behind it waited ${waited} ms`)
+    })
 
     it('are none when there are none left, or the failure is for good', async () => {
       for (const [status, max_retries] of [

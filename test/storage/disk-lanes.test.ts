@@ -67,15 +67,20 @@ describe('the disk lanes', () => {
     }
   })
 
+  it('make the folder of a new file, should it be gone', async () => {
+    await lanes.write(at('removed', 'folder', 'file'), Buffer.from('x'))
+    assert.equal(await readFile(at('removed', 'folder', 'file'), 'utf8'), 'x')
+  })
+
   it('tell each its own error', async () => {
     const ends = await Promise.allSettled([
-      lanes.write(at('no', 'such', 'folder'), Buffer.from('x')),
+      lanes.write(at('taken', 'no folder'), Buffer.from('x')),
       lanes.write(at('good'), Buffer.from('x')),
       lanes.place(at('nowhere'), at('somewhere', 'else'), fine),
       lanes.remove(at('taken', 'is', 'no', 'folder'), dir),
     ])
     const codes = ends.map((end) => (end.status === 'rejected' ? end.reason.code : 'fine'))
-    assert.deepEqual(codes, ['ENOENT', 'fine', 'ENOENT', 'fine'])
+    assert.deepEqual(codes, ['ENOTDIR', 'fine', 'ENOENT', 'fine'])
   })
 
   it('remove a file, and its folder with the last one', async () => {

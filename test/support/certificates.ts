@@ -13,11 +13,13 @@ export interface Identity {
 }
 
 export interface Certificates extends AsyncDisposable {
-  /** The authority that signed `good`, `expired` and `otherHost`: in PEM, and as a file for `NODE_EXTRA_CA_CERTS`. */
+  /** The authority that signed `good`, `byName`, `expired` and `otherHost`: in PEM, and as a file for `NODE_EXTRA_CA_CERTS`. */
   ca: string
   caFile: string
   /** For 127.0.0.1, localhost and `good.test`. */
   good: Identity
+  /** For localhost, but not for its addresses. */
+  byName: Identity
   expired: Identity
   /** For `other.test` only. */
   otherHost: Identity
@@ -56,6 +58,7 @@ export async function makeCertificates(): Promise<Certificates> {
     ca: ca.cert,
     caFile: path.join(dir, 'ca.crt'),
     good: await signed('good', here, 2),
+    byName: await signed('by-name', 'DNS:localhost', 2),
     expired: await signed('expired', here, -1),
     otherHost: await signed('other', 'DNS:other.test', 2),
     selfSigned: await selfSigned('self', `subjectAltName=${here}`),
