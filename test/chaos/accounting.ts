@@ -52,102 +52,49 @@ export interface Account {
   broken: string[]
 }
 
+/** A job that was accepted. */
+interface Accepted {
+  id: string
+  n: number
+  /** Those that a receiver accepted. */
+  deliveries: Delivery[]
+}
+
+/** What the parts of the account are made from, and where they say what is wrong. */
+interface Books {
+  evidence: Evidence
+  jobs: readonly Accepted[]
+  /** With the story of job `n`. */
+  complain(text: string, n: number): void
+}
+
 /** Compares what was promised with what happened. */
 export function accountOf(evidence: Evidence): Account {
-  const { seed, posts, recording, injected, snapshot, files } = evidence
-  const { visits, deliveries } = recording
-  const broken: string[] = [...evidence.mishaps]
-  const story = (n: number) => storyOf(evidence, n)
+  const { posts, recording, injected, files, temporary } = evidence
+  const broken = [...evidence.mishaps]
+  const jobs = jobsOf(evidence)
+  const complain = (text: string, n: number) => void broken.push(`${text}\n${storyOf(evidence, n)}`)
+  const books: Books = { evidence, jobs, complain }
 
-  const numbers = numbersOf(evidence)
-  const accepted = new Map<string, DeliveriesOf>()
-  for (const [id, n] of numbers) accepted.set(id, { n, deliveries: [] })
-  for (const delivery of deliveries) if (delivery.accepted) accepted.get(delivery.jobId)?.deliveries.push(delivery)
+  const known = new Set(jobs.map(({ n }) => n))
   const unknown = posts.filter(({ id }) => id === undefined)
-  const known = new Set([...accepted.values()].map(({ n }) => n))
-
-  // Lost, or called back, or where it should be.
-  const gaps = gapsOf(injected, evidence.changesMs, evidence.waited)
-  const mayBeLost = posts.filter(({ id, answeredMs = 0 }) => id && gaps.some((gap) => within(gap, answeredMs)))
-  let lost = 0
-  for (const [id, { n, deliveries }] of accepted) {
-    if (deliveries.length > 0) continue
-    const place = placeOf(snapshot, id)
-    if (place === 'rest callback-failed' && planOf(seed, n).receiver === 'dead') continue
-    if (place === undefined) {
-      lost++
-      if (mayBeLost.some((post) => post.n === n)) continue
-    }
-    broken.push(`${id} was accepted and not called back; it is ${place ?? 'nowhere: lost'}\n${story(n)}`)
-  }
-
-  // What the callbacks say.
-  for (const { visit, jobId, success, errorCode, error, size, sha256 } of deliveries) {
-    const plan = planOf(seed, visit.n)
-    if (success !== plan.success) {
-      broken.push(`${jobId} ended with ${errorCode} ${error}, which its origin did not say\n${story(visit.n)}`)
-    } else if (success && (size !== plan.size || sha256 !== sha256Of(contentOf(plan)))) {
-      broken.push(`${jobId} was reported with another content\n${story(visit.n)}`)
-    }
-  }
-
-  // Called back more than once.
-  const changes = gapsOf([], evidence.changesMs, false)
-  const explained = (delivery: Delivery) =>
-    injected.some((one) => mayRepeat(one, delivery)) || changes.some((gap) => underWay(delivery.visit, gap))
-  let twice = 0
-  for (const [id, { n, deliveries }] of accepted) {
-    twice += Math.max(0, deliveries.length - 1)
-    if (deliveries.slice(0, -1).every(explained)) continue
-    broken.push(`${id} was called back ${deliveries.length} times, without a fault that explains it\n${story(n)}`)
-  }
-  const inFlight = deliveries.filter((delivery) => delivery.accepted && explained(delivery)).length
-  if (twice > inFlight) broken.push(`${twice} callbacks came again, and only ${inFlight} were in flight at the faults`)
-
-  // Limits.
-  const limits = { ...AGGREGATIONS, ...Object.fromEntries(RECEIVERS.map((name) => [name, RECEIVER_LIMIT])) }
-  const peaks = peaksOf(visits, limits, injected)
-  for (const { group, limit, highest, counted, held, at } of peaks) {
-    if (highest - counted > held) broken.push(`${group} had ${highest - counted} more open than frozen processes held`)
-    if (counted <= limit) continue
-    const open = at.map((visit) => `  open: ${visit.n} by ${visit.who}\n${story(visit.n)}`)
-    broken.push(`${group} had ${counted} open, its limit is ${limit}\n${open.join('\n')}`)
-  }
-
-  // Files.
-  const { partial, strays } = files
-  for (const file of [...partial, ...strays]) broken.push(`${file} is not what it should be`)
-  for (const [id, { n, deliveries }] of accepted) {
-    const succeeded = deliveries.some(({ success }) => success)
-    const there = files.ids.has(id)
-    if (succeeded && !evidence.deleted && !there) broken.push(`${id} was called back, and has no file\n${story(n)}`)
-    if (succeeded && evidence.deleted && there) broken.push(`the file of ${id} was not deleted\n${story(n)}`)
-  }
-  for (const name of evidence.temporary) broken.push(`the temporary file ${name} was left`)
-
-  // Time to work again.
-  const recoveries = recoveriesOf(injected, visits, posts)
+  const recoveries = recoveriesOf(injected, recording.visits, posts)
+  checkCallbacks(books)
+  checkFiles(books)
+  for (const file of [...files.partial, ...files.strays]) broken.push(`${file} is not what it should be`)
+  for (const name of temporary) broken.push(`the temporary file ${name} was left`)
   for (const recovery of recoveries) if (recovery.ms > RECOVERY_MS) broken.push(late(recovery))
-
   return {
-    accepted: accepted.size,
+    accepted: jobs.length,
     unknown: [unknown.length, unknown.filter(({ n }) => known.has(n)).length],
-    lost,
-    mayBeLost: mayBeLost.length,
-    twice,
-    inFlight,
-    peaks,
-    partial: partial.length + strays.length,
-    temporary: evidence.temporary.length,
+    ...losses(books, known),
+    ...repetitions(books),
+    peaks: peaks(books),
+    partial: files.partial.length + files.strays.length,
+    temporary: temporary.length,
     recoveryMs: recoveries.length > 0 ? Math.max(...recoveries.map(({ ms }) => ms)) : undefined,
     broken,
   }
-}
-
-interface DeliveriesOf {
-  n: number
-  /** That were accepted. */
-  deliveries: Delivery[]
 }
 
 /** Id → number of every job that somebody says was accepted: the client, a receiver, or Redis. */
@@ -162,6 +109,35 @@ export function numbersOf({ posts, recording, snapshot }: Pick<Evidence, 'posts'
   return numbers
 }
 
+function jobsOf(evidence: Evidence): Accepted[] {
+  const byId = new Map([...numbersOf(evidence)].map(([id, n]): [string, Accepted] => [id, { id, n, deliveries: [] }]))
+  for (const delivery of evidence.recording.deliveries) {
+    if (delivery.accepted) byId.get(delivery.jobId)?.deliveries.push(delivery)
+  }
+  return [...byId.values()]
+}
+
+/** Every job is called back, or rests because its receiver never answers. */
+function losses({ evidence, jobs, complain }: Books, known: ReadonlySet<number>) {
+  const { seed, posts, recording, injected, changesMs, waited, snapshot } = evidence
+  const gaps = gapsOf(injected, changesMs, waited)
+  const inGap = posts.filter(({ id, answeredMs = 0 }) => id && gaps.some((gap) => within(gap, answeredMs)))
+  const mayBeLost = new Set(inGap.map(({ n }) => n))
+  let lost = 0
+  for (const { id, n, deliveries } of jobs) {
+    if (deliveries.length > 0) continue
+    const place = placeOf(snapshot, id)
+    if (place === 'rest callback-failed' && planOf(seed, n).receiver === 'dead') continue
+    if (place === undefined) lost++
+    if (place === undefined && mayBeLost.has(n)) continue
+    complain(`${id} was accepted and not called back; it is ${place ?? 'nowhere: lost'}`, n)
+  }
+  // Nobody was told that these were accepted; but what has begun must not be forgotten either.
+  const begun = new Set(recording.visits.map(({ n }) => n).filter((n) => !known.has(n)))
+  if (gaps.length === 0) for (const n of begun) complain('a job was run and forgotten', n)
+  return { lost, mayBeLost: mayBeLost.size }
+}
+
 /** Where Redis has a job; undefined: nowhere. */
 function placeOf({ rest, rooms }: Snapshot, id: string): string | undefined {
   for (const [reason, ids] of rest) if (ids.has(id)) return `rest ${reason}`
@@ -170,6 +146,58 @@ function placeOf({ rest, rooms }: Snapshot, id: string): string | undefined {
     for (const ids of pending.values()) if (ids.has(id)) return `pending in ${name}`
   }
   return undefined
+}
+
+/** Callbacks tell of what the origin did. */
+function checkCallbacks({ evidence: { seed, recording }, complain }: Books): void {
+  for (const { visit, jobId, success, errorCode, error, size, sha256 } of recording.deliveries) {
+    const plan = planOf(seed, visit.n)
+    if (success !== plan.success) {
+      complain(`${jobId} ended with "${errorCode}" ${error}, which its origin did not say`, visit.n)
+    } else if (success && (size !== plan.size || sha256 !== sha256Of(contentOf(plan)))) {
+      complain(`${jobId} was reported with another content`, visit.n)
+    }
+  }
+}
+
+/** A callback comes again only where a fault came before Redis knew of it. */
+function repetitions({ evidence: { recording, injected, changesMs }, jobs, complain }: Books) {
+  const changes = gapsOf([], changesMs, false)
+  const explained = (delivery: Delivery) =>
+    injected.some((one) => mayRepeat(one, delivery)) || changes.some((gap) => underWay(delivery.visit, gap))
+  let twice = 0
+  for (const { id, n, deliveries } of jobs) {
+    twice += Math.max(0, deliveries.length - 1)
+    if (deliveries.slice(0, -1).every(explained)) continue
+    complain(`${id} was called back ${deliveries.length} times, without a fault that explains it`, n)
+  }
+  return { twice, inFlight: recording.deliveries.filter((one) => one.accepted && explained(one)).length }
+}
+
+/** No group has more open than its limit, and what frozen processes hold. */
+function peaks({ evidence: { recording, injected }, complain }: Books): Peak[] {
+  const limits = { ...AGGREGATIONS, ...Object.fromEntries(RECEIVERS.map((name) => [name, RECEIVER_LIMIT])) }
+  const peaks = peaksOf(recording.visits, limits, injected)
+  for (const { group, limit, highest, counted, held, at } of peaks) {
+    const [first] = at
+    if (first === undefined) continue
+    if (highest - counted > held) {
+      complain(`${group} had ${highest - counted} more open than frozen processes held`, first.n)
+    }
+    if (counted > limit) {
+      complain(`${group} had ${counted} open, its limit is ${limit}: ${at.map(({ n }) => n).join(', ')}`, first.n)
+      for (const { n } of at.slice(1)) complain(`  open was also ${n}`, n)
+    }
+  }
+  return peaks
+}
+
+/** The file of a delivered job is there, or, where it is to be deleted, is not. */
+function checkFiles({ evidence: { files, deleted }, jobs, complain }: Books): void {
+  for (const { id, n, deliveries } of jobs) {
+    if (!deliveries.some(({ success }) => success) || files.ids.has(id) === !deleted) continue
+    complain(deleted ? `the file of ${id} was not deleted` : `${id} was called back, and has no file`, n)
+  }
 }
 
 const late = ({ injected: { fault, target }, process, ms }: Recovery): string =>

@@ -50,6 +50,7 @@ export const terminate: Fault = {
   about: 'SIGTERM of any process, which must exit with 0; started again a while later',
   targets: allProcesses,
   forMs: [100, 500],
+  takesMs: 3000,
   restMs: 1000,
   begin: ({ fleet }, target) => fleet.end(target, 'SIGTERM'),
   end: ({ fleet }, target) => fleet.start(target),
@@ -60,8 +61,8 @@ export const terminate: Fault = {
 /** As in RLIMIT_NOFILE, soft; what a process is usually started with. */
 const USUAL_FILES = 1024
 
-/** A process may open this many files more: none, or so few that some attempts get halfway. */
-const SPARE_FILES = [0, 4] as const
+/** So many more than are open: it must close some first, or gets halfway. */
+const SPARE_FILES = [-8, 2] as const
 
 export const fewFiles: Fault = {
   name: 'few-files',

@@ -104,7 +104,7 @@ const failover = (name: string, how: FailoverKind, about: string): Fault => ({
     await replicatedOf(store).inSync()
   },
   forgetsMs: FAILOVER_MS,
-  takesMs: 10_000,
+  takesMs: 5000,
 })
 
 export const failoverKilled = failover(
