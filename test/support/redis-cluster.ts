@@ -172,21 +172,19 @@ function clusterOf(nodes: TestRedis[], ourKey: string, owner: AsyncDisposable): 
       return old
     },
     async inSync() {
+      // A node that comes back may take a moment to see what it is now.
       await eventually(async () => {
         const all = await selves()
+        const replicas = all.filter(({ self }) => self.master !== '-')
         assert.equal(all.length, nodes.length)
-        assert.equal(all.filter(({ self }) => self.master === '-').length, MASTERS)
-      }, AGREE_MS)
-      const all = await selves()
-      const replicas = all.filter(({ self }) => self.master !== '-')
-      await Promise.all(
-        replicas.map(async ({ node }) => {
+        assert.equal(replicas.length, nodes.length - MASTERS)
+        for (const { node } of replicas) {
           const { master_port: port } = await infoOf(node, 'replication')
           const master = nodes.find((other) => String(other.port) === port)
-          assert.ok(master)
+          assert.ok(master, `a replica follows port ${port}`)
           await caughtUp(master, node)
-        }),
-      )
+        }
+      }, AGREE_MS)
     },
     [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
   }
