@@ -80,13 +80,15 @@ export function startClient({ seed, rate, apis, recorder }: ClientOptions) {
   }
 
   const running = run()
+  async function stop(): Promise<void> {
+    stopping.abort()
+    await running
+  }
   return {
     posts,
     /** Posts no more; resolves when all is answered. */
-    async stop(): Promise<void> {
-      stopping.abort()
-      await running
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   }
 }
 

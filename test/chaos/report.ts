@@ -131,7 +131,7 @@ Everything that judges is outside:
 - **The origin** is in a process of its own. It knows each processor by a header, and stamps by the monotonic clock when a request was open: from
   when its head was read to right before the last byte of the answer was sent. Where the other side hangs up, the stamp is the last moment at which that
   had surely not happened, so a recorder that is held up sees too little, never too much. Of the first requests 15 % are answered with a reset, half a
-  body, a body that stalls, 429, 500 or 503; 2 % of the jobs end with 404; some bodies come in pieces. No byte of a body repeats, so a file tells
+  body, a body that stalls, 429, 500 or 503; 2 % of the jobs end with 404; some bodies come in pieces, 2 % for longer than a lease. No byte of a body repeats, so a file tells
   whether it is whole and whose it is.
 - **The receivers** know each notifier by its signature. \`good\` refuses some callbacks, \`moody\` also hangs, \`dead\` (1 %) never answers.
 - **The client** notes each id that it was given. Whoever gets no 201 posts no second time.

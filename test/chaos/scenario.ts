@@ -86,7 +86,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const world: World = { fleet, store, relays: relays.byName, disk }
 
   const schedule = scheduleOf(seed, scenario.faults, durationMs, scenario.lanes)
-  const client = startClient({ seed, rate, apis: fleet.apis, recorder })
+  await using client = startClient({ seed, rate, apis: fleet.apis, recorder })
   await delay(WARM_UP_MS)
   const injected = await inject(world, schedule, seed, say)
   if (injected.length === 0) await delay(durationMs)
