@@ -1,85 +1,96 @@
-// `npm run bench -- [scenario …] [--runs N] [--json FILE]`: runs scenarios, and prints their medians and what was to be reached.
+// `npm run bench -- SCENARIO…`: runs scenarios, and prints what they measured beside what was to be reached.
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { backlog } from './scenarios/backlog.ts'
-import { big } from './scenarios/big.ts'
-import { cap } from './scenarios/cap.ts'
-import { enqueue } from './scenarios/enqueue.ts'
-import { idleLatency } from './scenarios/idle-latency.ts'
-import { manyGroups } from './scenarios/many-groups.ts'
-import { bullmq, ceiling } from './scenarios/rivals.ts'
-import { scale } from './scenarios/scale.ts'
-import { oneAggregation, throughput } from './scenarios/throughput.ts'
-import { median } from './statistics.ts'
-import { judged, type Medians } from './targets.ts'
-
-type Figures = Record<string, number>
-
-const scenarios: Record<string, () => Promise<Figures>> = {
-  throughput: () => throughput(),
-  ceiling,
-  bullmq,
-  'one-aggregation': oneAggregation,
-  'idle-latency': idleLatency,
-  enqueue,
-  cap,
-  'scale-1': () => scale(1),
-  'scale-2': () => scale(2),
-  'scale-4': () => scale(4, 64),
-  'backlog-20k': () => backlog(20_000),
-  'backlog-100k': () => backlog(100_000),
-  'backlog-1m': () => backlog(1_000_000),
-  big,
-  'many-groups': manyGroups,
-}
+import type { Context } from './load.ts'
+import { type Machine, print, type Results, writeReport } from './report.ts'
+import { type Selected, scenarios, select } from './scenarios.ts'
+import type { Round } from './targets.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' }, json: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '5' },
+    json: { type: 'string', default: path.join(import.meta.dirname, 'results.json') },
+    report: { type: 'boolean', default: false },
+    scale: { type: 'string', default: '1' },
+    profile: { type: 'string' },
+  },
 })
-if (positionals.length === 0) {
-  console.log(`npm run bench -- all | scenario … [--runs N] [--json FILE]\n\n${Object.keys(scenarios).join('\n')}`)
-  process.exit()
-}
-const names = positionals.includes('all') ? Object.keys(scenarios) : positionals
-const unknown = names.filter((name) => !scenarios[name])
-if (unknown.length > 0) {
-  console.error(`there is no scenario ${unknown.join(', ')}; there are ${Object.keys(scenarios).join(', ')}`)
-  process.exit(2)
-}
 
-const machine = {
-  cpu: os.cpus()[0]?.model,
-  cores: os.cpus().length,
-  memory_gib: Math.round(os.totalmem() / 2 ** 30),
-  node: process.version,
-  redis: /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1],
-}
-console.table(machine)
+const USAGE = `npm run bench -- all | SCENARIO | SCENARIO/PART …
 
-// Interleaved: each round runs every scenario once, so that a slow minute of the machine falls on all of them.
-const results: Record<string, Figures[]> = {}
-for (let run = 1; run <= Number(values.runs); run++) {
-  for (const name of names) {
-    const figures = await scenarios[name]?.()
-    if (!figures) continue
-    results[name] = [...(results[name] ?? []), figures]
-    console.log(`${run}. ${name}: ${JSON.stringify(figures)}`)
+  --runs N        rounds, each of which runs every part once (5)
+  --json FILE     where all figures go (bench/results.json)
+  --report        writes the tables into bench/README.md, too
+  --scale X       a short run with so much of the jobs and bytes, to try things: nothing is judged
+  --profile DIR   with throughput: leaves there a CPU profile of each role, for bench/profile.ts, and Redis's commandstats
+
+${Object.entries(scenarios)
+  .map(([name, { about, parts }]) => `${name.padEnd(14)}${about}\n${''.padEnd(14)}  ${Object.keys(parts).join(', ')}`)
+  .join('\n')}
+`
+
+function machine(): Machine {
+  const version = (file: string) => JSON.parse(readFileSync(path.join(import.meta.dirname, '..', file), 'utf8')).version
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    cpu: os.cpus()[0]?.model ?? '',
+    cores: os.cpus().length,
+    memory_gib: Math.round(os.totalmem() / 2 ** 30),
+    node: process.version,
+    redis: /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1] ?? '',
+    bullmq: version('node_modules/bullmq/package.json'),
+    load_average_before: os.loadavg()[0]?.toFixed(2) ?? '',
   }
 }
 
-const medians: Medians = {}
-for (const [name, runs] of Object.entries(results)) {
-  const of = (figure: string) => median(runs.map((run) => run[figure] ?? Number.NaN))
-  medians[name] = Object.fromEntries(Object.keys(runs[0] ?? {}).map((figure) => [figure, of(figure)]))
-  console.log(`\n${name}, median of ${runs.length}`)
-  console.table(medians[name])
+/** Interleaved: a slow minute of the machine falls on all that is compared. */
+async function rounds({ name, scenario, parts }: Selected, count: number, context: Context): Promise<Round[]> {
+  const all: Round[] = []
+  for (let n = 1; n <= count; n++) {
+    const round: Round = {}
+    for (const part of parts) {
+      const run = scenario.parts[part]
+      if (!run || (n > 1 && scenario.once?.includes(part))) continue
+      round[part] = await run(context)
+      console.log(`${name}/${part}, ${n} of ${count}: ${JSON.stringify(round[part])}`)
+    }
+    all.push(round)
+  }
+  return all
 }
-console.log('\nWhat was to be reached')
-console.table(judged(medians))
-const file = values.json ?? path.join(import.meta.dirname, 'results.json')
-writeFileSync(file, `${JSON.stringify({ machine, medians, results }, null, 2)}\n`)
-process.exit()
+
+async function main(): Promise<void> {
+  if (positionals.length === 0) return void process.stdout.write(USAGE)
+  const selected = select(positionals)
+  const context = { scale: Number(values.scale), profileDir: values.profile && path.resolve(values.profile) }
+  const count = Number(values.runs)
+  if (!(context.scale > 0 && context.scale <= 1)) throw new Error('--scale is above 0 and at most 1')
+  if (!(Number.isInteger(count) && count > 0)) throw new Error('--runs is a number')
+  const whole = context.scale === 1
+  if (values.report && !whole) throw new Error('--report is for whole runs')
+
+  const on = machine()
+  console.table(on)
+  const results: Results = {}
+  for (const one of selected) {
+    const measured = await rounds(one, count, context)
+    results[one.name] = measured
+    print(one.name, measured, whole)
+    // after each scenario: hours may have gone into it
+    writeFileSync(values.json, `${JSON.stringify({ machine: on, scale: context.scale, results }, null, 2)}\n`)
+  }
+  if (values.report) writeReport(path.join(import.meta.dirname, 'README.md'), on, results)
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)) // takes all with it
+try {
+  await main()
+  process.exit()
+} catch (error) {
+  console.error(error instanceof Error ? error.stack : error)
+  process.exit(1)
+}

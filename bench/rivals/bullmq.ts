@@ -1,58 +1,36 @@
-// The same work on BullMQ: `node --import tsx bullmq.ts api|downloads|callbacks REDIS_PORT RECEIVER DIR`.
-// As its documentation advises: one connection for each queue and worker, jobs removed when they are done, retries with
-// exponential backoff, a worker for each step.
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Queue, Worker } from 'bullmq'
-import Koa from 'koa'
-import { callBack, download } from './work.ts'
+import path from 'node:path'
+import { startHelper } from '../remote.ts'
+import type { Service, Stage } from '../stage.ts'
+import type { commands as apiCommands } from './bullmq-api.ts'
+import type { commands as callbackCommands } from './bullmq-callbacks.ts'
+import type { commands as downloadCommands } from './bullmq-downloads.ts'
 
-const [role = '', port = '', receiver = '', dir = ''] = process.argv.slice(2)
-const connection = { host: '127.0.0.1', port: Number(port) }
-const defaultJobOptions = {
-  attempts: 3,
-  backoff: { type: 'exponential', delay: 10_000 },
-  removeOnComplete: true,
-  removeOnFail: false,
+/** BullMQ's API alone: jobs only wait. */
+export async function startBullmqApi(stage: Stage): Promise<Service> {
+  const api = await startHelper<typeof apiCommands>('rivals/bullmq-api.ts')
+  return {
+    url: await api.ask.start(stage.redis.port),
+    processes: () => [['api', api.pid]],
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  }
 }
 
-function api(): void {
-  const downloads = new Queue('downloads', { connection, defaultJobOptions })
-  const koa = new Koa()
-  koa.use(async (ctx) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of ctx.req) chunks.push(chunk)
-    const { url } = JSON.parse(Buffer.concat(chunks).toString())
-    const job = await downloads.add('download', { url })
-    ctx.status = 201
-    ctx.body = { id: job.id }
-  })
-  const server = createServer(koa.callback()).listen(0, '127.0.0.1', () => {
-    process.stderr.write(`listening ${(server.address() as AddressInfo).port}\n`)
-  })
-}
-
-function downloads(): void {
-  const callbacks = new Queue('callbacks', { connection, defaultJobOptions })
-  const worker = new Worker(
-    'downloads',
-    async (job) => {
-      const bytes = await download(job.data.url, dir)
-      await callbacks.add('callback', { id: job.id, bytes })
+/**
+ * The same work on BullMQ: API, download worker and callback worker, a process each. Its free edition has no groups, so
+ * nothing limits an aggregation here.
+ */
+export async function startBullmq(stage: Stage, concurrency = 256, callbacks = 50): Promise<Service> {
+  const { port } = stage.redis
+  const api = await startBullmqApi(stage)
+  const downloader = await startHelper<typeof downloadCommands>('rivals/bullmq-downloads.ts')
+  const notifier = await startHelper<typeof callbackCommands>('rivals/bullmq-callbacks.ts')
+  await notifier.ask.start(port, callbacks)
+  await downloader.ask.start(port, path.join(stage.dir, 'files'), concurrency)
+  return {
+    url: api.url,
+    processes: () => [...api.processes(), ['notifier', notifier.pid], ['processor', downloader.pid]],
+    async [Symbol.asyncDispose]() {
+      for (const part of [api, downloader, notifier]) await part[Symbol.asyncDispose]()
     },
-    { connection, concurrency: 256 },
-  )
-  worker.on('ready', () => process.stderr.write('ready\n'))
+  }
 }
-
-function callbacks(): void {
-  const worker = new Worker('callbacks', (job) => callBack(receiver, job.data.id, job.data.bytes), {
-    connection,
-    concurrency: 50,
-  })
-  worker.on('ready', () => process.stderr.write('ready\n'))
-}
-
-if (role === 'api') api()
-if (role === 'downloads') downloads()
-if (role === 'callbacks') callbacks()

@@ -1,43 +1,73 @@
-import { randomBytes } from 'node:crypto'
+// What any downloader has to do, with as little around it as Node needs.
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { Agent, request } from 'undici'
 
-const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 })
+const TIMEOUT_MS = 30_000
 
-/** GET, write, fsync, rename: what any downloader has to do. Resolves to the bytes. */
-export async function download(url: string, dir: string): Promise<number> {
-  const { body } = await request(url, { dispatcher: agent })
-  const bytes = Buffer.from(await body.arrayBuffer())
-  const name = randomBytes(10).toString('base64url')
-  const temporary = path.join(dir, `${name}.tmp`)
-  const file = await open(temporary, 'wx')
+/** Connections that are kept and used again; one for each process. */
+export const keepAlive = () =>
+  new Agent({ connections: 256, connectTimeout: 5000, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+
+/** GET → file → fsync → rename. Resolves to the bytes. */
+export async function download(dispatcher: Agent, url: string, temporary: string, target: string): Promise<number> {
+  const { statusCode, body } = await request(url, { dispatcher })
+  if (statusCode !== 200) {
+    await body.dump()
+    throw new Error(`the origin answered ${statusCode}`)
+  }
+  let bytes = 0
+  const file = await open(temporary, 'w')
   try {
-    await file.write(bytes)
+    for await (const chunk of body) {
+      bytes += chunk.length
+      await file.write(chunk)
+    }
     await file.sync()
   } finally {
     await file.close()
   }
-  const folder = path.join(dir, name.slice(0, 3))
-  await mkdir(folder, { recursive: true })
-  await rename(temporary, path.join(folder, name))
-  return bytes.length
+  await rename(temporary, target)
+  return bytes
 }
 
-/** POSTs a callback, as ours looks. */
-export async function callBack(url: string, id: string, bytes: number): Promise<void> {
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Folders to spread files over, made once. Resolves to the path of a file. */
+export async function fanOut(dir: string): Promise<(name: string, n: number) => string> {
+  const folders = Array.from({ length: 256 }, (_, i) => path.join(dir, i.toString(16).padStart(2, '0')))
+  for (const folder of folders) await mkdir(folder, { recursive: true })
+  return (name, n) => path.join(folders[n % folders.length] ?? dir, name)
+}
+
+/** POST, with what a callback of ours says. */
+export async function callBack(dispatcher: Agent, url: string, id: string, bytes: number): Promise<void> {
+  const callback = {
+    success: true,
+    error: '',
+    error_code: '',
+    extra: '',
+    resource_url: '',
+    download_url: `http://files.test/${id}`,
+    job_id: id,
+    response_code: 200,
+    size: bytes,
+  }
+  const headers = { 'content-type': 'application/json' }
   const { statusCode, body } = await request(url, {
-    dispatcher: agent,
+    dispatcher,
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      success: true,
-      error: '',
-      job_id: id,
-      size: bytes,
-      download_url: `http://files.test/${id}`,
-    }),
+    headers,
+    body: JSON.stringify(callback),
   })
   await body.dump()
-  if (statusCode !== 200) throw new Error(`the receiver answered ${statusCode}`)
+  if (statusCode < 200 || statusCode > 299) throw new Error(`the receiver answered ${statusCode}`)
 }

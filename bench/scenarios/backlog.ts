@@ -1,85 +1,80 @@
-import { pino } from 'pino'
-import { downloadsRoom } from '../../src/jobs/places.ts'
-import { keysOf } from '../../src/queue/keys.ts'
-import { queueOf } from '../../src/queue/queue.ts'
-import { type Client, connect } from '../../src/queue/redis.ts'
-import { roomOf } from '../../src/queue/room.ts'
+import { startDownloader } from '../downloader.ts'
+import { type Context, deadlineMs, scaled } from '../load.ts'
+import { openFiles, rssBytes, sampling } from '../proc.ts'
+import { addMany, type Inside, never, openQueue } from '../queue.ts'
 import { openStage, type Stage } from '../stage.ts'
-import { quantile, round } from '../statistics.ts'
+import { type Figures, quantile, round } from '../statistics.ts'
+import { FILE_BYTES } from './throughput.ts'
 
-const GROUPS = 10_000
 const DRAINED = 20_000
-const AT_ONCE = 1000
-const never = new AbortController().signal
+const PROBES = 1000
+const SAMPLE_MS = 100
+const CONCURRENCY = 256
 
-/** So many jobs wait in 10,000 aggregations; then the workers start, and the first 20,000 are watched. */
-export async function backlog(jobs: number) {
-  await using stage = await openStage({}, true)
-  const log = pino({ level: 'warn' })
-  const where = { addr: stage.redis.addr, key_prefix: 'downloader' }
-  const [redis, subscriber] = [connect(where, 'patient', log), connect(where, 'patient', log)]
-  try {
-    const bytesBefore = await stage.redisBytes()
-    await load(stage, redis, jobs)
-    const bytes = (await stage.redisBytes()) - bytesBefore
-    await stage.addWorkers()
-    stage.begin()
-    const begin = performance.now()
-    const claims = claiming(redis, subscriber)
-    await stage.count(DRAINED)
-    const ms = performance.now() - begin
-    const claimMs = await claims.stop()
-    return {
-      jobs,
-      bytes_per_job: round(bytes / jobs, 0),
-      drained_per_s: round((DRAINED / ms) * 1000, 0),
-      claim_p50_ms: round(quantile(claimMs, 0.5)),
-      claim_p99_ms: round(quantile(claimMs, 0.99)),
-      processor_rss_mb: round((stage.rss().processor ?? 0) / 1e6, 0),
-      processor_files: stage.files().processor ?? 0,
-    }
-  } finally {
-    redis.disconnect()
-    subscriber.disconnect()
-  }
-}
+/**
+ * So many jobs wait in so many aggregations when the workers start; the first 20,000 are watched. They come in through
+ * the room's own `add`, and are as large as those of a client that says all that it can.
+ */
+export async function backlog(context: Context, jobs: number, aggregations: number): Promise<Figures> {
+  await using stage = await openStage()
+  await using service = await startDownloader(stage, { processors: 0, notifiers: 0, concurrency: CONCURRENCY })
+  await using inside = openQueue(stage)
+  const add = adding(stage, inside, aggregations)
+  await add(0) // scripts and connections are there before the first look
+  const count = scaled(jobs, context)
+  const bytesBefore = await stage.redisBytes()
+  await addMany(count, add)
+  const bytes = (await stage.redisBytes()) - bytesBefore
+  const claimMs = await claiming(inside, scaled(PROBES, context))
 
-async function load(stage: Stage, redis: Client, jobs: number): Promise<void> {
-  const queue = queueOf(redis, keysOf('downloader'))
-  for (let i = 0; i < jobs; i += AT_ONCE) {
-    const batch = Array.from({ length: Math.min(AT_ONCE, jobs - i) }, (_, k) =>
-      queue.add({
-        aggrId: `aggregation-${(i + k) % GROUPS}`,
-        aggrLimit: 20,
-        url: `${stage.origin}/0`,
-        callbackType: 'http',
-        callbackDst: stage.receiver,
-      }),
-    )
-    await Promise.all(batch)
-  }
-}
+  const drained = scaled(DRAINED, context)
+  await service.add('notifier')
+  await stage.begin()
+  await service.add('processor')
+  const [, pid = 0] = service.processes().find(([role]) => role === 'processor') ?? []
+  const rss = sampling(SAMPLE_MS, () => rssBytes(pid))
+  const files = sampling(SAMPLE_MS, () => openFiles(pid))
+  await stage.receiver.ask.reached(drained, deadlineMs(drained))
+  const [rssMost, filesMost] = [Math.max(...rss.stop()), Math.max(...files.stop())]
 
-/** Claims a job fifty times a second and hands it back, which tells what a claim takes among all others. */
-function claiming(redis: Client, subscriber: Client) {
-  const options = { name: downloadsRoom, leaseMs: 30_000, groupLimit: 0 }
-  const room = roomOf(redis, subscriber, keysOf('downloader'), options, pino({ level: 'warn' }))
-  const ms: number[] = []
-  let stopped = false
-  const running = (async () => {
-    while (!stopped) {
-      const begin = performance.now()
-      const { claims } = await room.claim(1, never)
-      ms.push(performance.now() - begin)
-      for (const claim of claims) await room.settle(claim, { place: { kind: 'back' }, patch: {} }, never)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  })()
+  const [, beginMs = 0] = (await stage.origin.ask.report()).requests[0] ?? []
+  const [, endMs = 0] = (await stage.receiver.ask.report())[drained - 1] ?? []
   return {
-    async stop() {
-      stopped = true
-      await running
-      return ms
-    },
+    redis_bytes_per_job: round(bytes / count, 0),
+    claim_p50_ms: round(quantile(claimMs, 0.5), 3),
+    claim_p99_ms: round(quantile(claimMs, 0.99), 3),
+    drained_per_s: round((drained / (endMs - beginMs)) * 1000, 0),
+    'processor rss_peak_mb': round(rssMost / 1e6, 0),
+    'processor open_files_peak': filesMost,
+    'processor open_files_peak / concurrency': round(filesMost / CONCURRENCY),
   }
+}
+
+const adding =
+  (stage: Stage, { queue }: Inside, aggregations: number) =>
+  (i: number) =>
+    queue.add({
+      aggrId: `aggregation-${i % aggregations}`,
+      aggrLimit: 8,
+      url: `${stage.file(FILE_BYTES)}/catalogue/2024/products/${String(i).padStart(8, '0')}.txt`,
+      callbackType: 'http',
+      callbackDst: `${stage.receiverUrl}/downloads/notify`,
+      extra: `{"product_id":${i},"position":1}`,
+      mimeType: '!image/vnd.adobe.photoshop,text/*',
+      maxRetries: 3,
+      extractImageSize: false,
+      downloadTimeoutS: 60,
+      requestHeaders: { Accept: 'image/png,image/jpeg,image/*,*/*', 'User-Agent': 'Downloader-Agent' },
+    })
+
+/** Claims one job at a time and puts it back: how long a claim takes when nothing else is asked of Redis. */
+async function claiming({ downloads }: Inside, probes: number): Promise<number[]> {
+  const ms: number[] = []
+  for (let i = 0; i < probes; i++) {
+    const begin = performance.now()
+    const { claims } = await downloads.claim(1, never)
+    ms.push(performance.now() - begin)
+    for (const claim of claims) await downloads.settle(claim, { place: { kind: 'back' }, patch: {} }, never)
+  }
+  return ms
 }

@@ -1,26 +1,30 @@
+import { startDownloader } from '../downloader.ts'
+import { type Context, deadlineMs, post, scaled } from '../load.ts'
 import { openStage } from '../stage.ts'
-import { round } from '../statistics.ts'
+import { type Figures, round } from '../statistics.ts'
+import { FILE_BYTES } from './throughput.ts'
 
 const LIMIT = 10
 const DELAY_MS = 100
 const JOBS = 1500
 
 /** Three processors on one aggregation whose origin takes 100 ms: how much of the limit is used, and whether it holds. */
-export async function cap() {
-  await using stage = await openStage({ processors: 3 })
-  const job = { aggr_id: 'capped', aggr_limit: LIMIT, url: `${stage.origin}/${DELAY_MS}` }
-  await Promise.all(Array.from({ length: 50 }, () => stage.enqueue(job)))
-  await stage.count(50)
-  stage.begin()
-  const begin = performance.now()
-  await Promise.all(Array.from({ length: JOBS }, () => stage.enqueue(job)))
-  await stage.count(JOBS)
-  const ms = performance.now() - begin
-  const { maxOpen, openMs } = await stage.report()
+export async function cap(context: Context): Promise<Figures> {
+  await using stage = await openStage()
+  await using service = await startDownloader(stage, { processors: 3 })
+  const job = { aggr_id: 'capped', aggr_limit: LIMIT, url: stage.file(FILE_BYTES, DELAY_MS) }
+  const run = async (jobs: number) => {
+    await stage.begin()
+    await post(stage, service, { jobs, aggregations: 1, job })
+    await stage.receiver.ask.reached(jobs, deadlineMs(jobs))
+  }
+  await run(50)
+  await run(scaled(JOBS, context))
+  const { maxOpen, openMs, firstMs, lastMs } = await stage.origin.ask.report()
   return {
     limit: LIMIT,
     most_at_once: maxOpen,
-    // requests open at the origin on average, first POST to last callback
-    used_percent: round((openMs / ms / LIMIT) * 100, 1),
+    // requests open at the origin on average, from the first to the end of the last
+    used_percent: round((openMs / (lastMs - firstMs) / LIMIT) * 100, 1),
   }
 }

@@ -1,18 +1,40 @@
-import { openStage } from '../stage.ts'
-import { quantile, round } from '../statistics.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { startDownloader } from '../downloader.ts'
+import { type Context, deadlineMs, post, scaled } from '../load.ts'
+import { startBullmq } from '../rivals/bullmq.ts'
+import { openStage, type Service, type Stage } from '../stage.ts'
+import { type Figures, spread } from '../statistics.ts'
+import { FILE_BYTES } from './throughput.ts'
 
 const JOBS = 300
 const WARM_UP = 50
+/** Between jobs, so that nothing of the last one is still under way. */
+const PAUSE_MS = 10
 
-/** One job at a time on an idle system: from the POST to the callback, in ms. */
-export async function idleLatency() {
-  await using stage = await openStage()
+/** One job at a time: from the POST to the callback. */
+async function oneByOne(stage: Stage, service: Service, context: Context): Promise<Figures> {
   const ms: number[] = []
-  for (let i = 0; i < JOBS + WARM_UP; i++) {
-    const begin = performance.timeOrigin + performance.now()
-    const id = await stage.enqueue({ aggr_id: 'idle', aggr_limit: 4, url: `${stage.origin}/0` })
-    const end = await stage.called(id)
-    if (i >= WARM_UP) ms.push(end - begin)
+  const job = { aggr_id: 'idle', aggr_limit: 4, url: stage.file(FILE_BYTES) }
+  const [jobs, warmUp] = [scaled(JOBS, context), scaled(WARM_UP, context)]
+  for (let i = 0; i < jobs + warmUp; i++) {
+    await stage.begin()
+    const [[, postedMs] = ['', 0]] = await post(stage, service, { jobs: 1, aggregations: 1, job })
+    await stage.receiver.ask.reached(1, deadlineMs(1))
+    const [[, calledMs] = ['', 0]] = await stage.receiver.ask.report()
+    if (i >= warmUp) ms.push(calledMs - postedMs)
+    await delay(PAUSE_MS)
   }
-  return { p50_ms: round(quantile(ms, 0.5)), p95_ms: round(quantile(ms, 0.95)), p99_ms: round(quantile(ms, 0.99)) }
+  return spread(ms)
+}
+
+export async function idleLatency(context: Context): Promise<Figures> {
+  await using stage = await openStage()
+  await using service = await startDownloader(stage)
+  return await oneByOne(stage, service, context)
+}
+
+export async function idleLatencyOfBullmq(context: Context): Promise<Figures> {
+  await using stage = await openStage()
+  await using service = await startBullmq(stage)
+  return await oneByOne(stage, service, context)
 }
