@@ -55,6 +55,7 @@ export async function big(context: Context): Promise<Figures> {
   return {
     transfer_s: round(openMs / 1000, 3),
     end_to_end_s: round(endToEndMs / 1000, 3),
+    rss_before_mb: round((samples[0] ?? 0) / MB, 0),
     rss_peak_mb: round(Math.max(...samples) / MB, 0),
     // how much higher the second half of the time reached than the first
     rss_growth_mb: round((Math.max(...samples.slice(half)) - Math.max(...samples.slice(0, half))) / MB, 0),
