@@ -6,7 +6,7 @@ import { type Keys, keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
 import { type Client, connect, type RedisConfig } from '../../src/queue/redis.ts'
 import { type Claim, type Room, type RoomOptions, roomOf } from '../../src/queue/room.ts'
-import { type CheckOptions, checkInvariants, contentsOf, type Snapshot, travel } from './queue-invariants.ts'
+import { type CheckOptions, checkInvariants, contentsOf, dumpOf, type Snapshot, travel } from './queue-invariants.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from './redis.ts'
 
 export { checkInvariants, type RoomState, type Snapshot, travel } from './queue-invariants.ts'
@@ -82,7 +82,7 @@ export function openQueue({ addr }: Pick<TestRedis, 'addr'>, where: Partial<Redi
     settle: (room, claim, place, patch = {}) => room.settle(claim, { place, patch }, never),
     extend: (room, ...claims) => room.extend(claims),
     travel: (ms) => travel(redis, base, ms),
-    contents: () => contentsOf(redis, base),
+    contents: async () => contentsOf(await dumpOf(redis, base)),
     check: (options) => checkInvariants(redis, base, options),
     async [Symbol.asyncDispose]() {
       redis.disconnect()
