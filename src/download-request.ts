@@ -6,6 +6,8 @@ import { headerName, unsafeHeaderValue, withoutConnectionHeaders } from './net/r
 
 const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
 const MAX_URL = 8192
+/** A start in eleven days. */
+const MIN_RATE = 0.000001
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 
@@ -61,8 +63,14 @@ const subpath = text(1024)
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
 const Body = z.object(
   {
-    aggr_id: text(1024),
+    aggr_id: text(1024).refine((value) => !value.includes('\0'), 'must not hold NUL'),
     aggr_limit: integer(1, 2 ** 31 - 1),
+    aggr_rate: z
+      .number('must be a number above 0')
+      .min(MIN_RATE, `must be at least ${MIN_RATE}`)
+      .max(1_000_000, 'must be at most 1000000')
+      .optional(),
+    aggr_burst: integer(1, 1_000_000).optional(),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
     callback_type: callbackType.optional(),
@@ -102,6 +110,7 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       const complain = (field: keyof Body, message: string) =>
         issue.addIssue({ code: 'custom', path: [field], message })
 
+      if (body.aggr_burst && !body.aggr_rate) complain('aggr_rate', 'is required with aggr_burst')
       if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
       if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
@@ -129,6 +138,8 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       return {
         aggrId: body.aggr_id,
         aggrLimit: body.aggr_limit,
+        aggrRate: body.aggr_rate,
+        aggrBurst: body.aggr_burst,
         aggrProxy: body.aggr_proxy,
         url: body.url,
         callbackType: type,

@@ -53,6 +53,8 @@ export interface JobErrorOptions {
   responseCode?: number
   /** How long the other side asked us to wait, in ms, already clamped. */
   retryAfterMs?: number
+  /** Another host than the URL's said so: a redirect led there. */
+  redirected?: boolean
   /** The type that was found, when the body was looked at. */
   mimeType?: string
   cause?: unknown
@@ -65,6 +67,7 @@ export class JobError extends Error {
   readonly retriable: boolean
   readonly responseCode: number
   readonly retryAfterMs: number | undefined
+  readonly redirected: boolean
   readonly mimeType: string
 
   /** @param message for the client: it becomes the callback's `error`, so it holds no secrets */
@@ -74,6 +77,7 @@ export class JobError extends Error {
     this.retriable = options.retriable
     this.responseCode = options.responseCode ?? 0
     this.retryAfterMs = options.retryAfterMs
+    this.redirected = options.redirected ?? false
     this.mimeType = options.mimeType ?? ''
   }
 }

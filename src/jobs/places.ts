@@ -16,7 +16,7 @@ export const restReasons: readonly RestReason[] = ['done', 'failed', 'callback-f
 
 /** Where a job goes next; the queue carries it out and knows nothing of why. */
 export type Place = {
-  /** Of the group that the job leaves: it starts nothing for so long. */
+  /** Of the group that the job leaves, or only of its host there, if there is a verdict: it starts nothing for so long. */
   holdMs?: number
 } & (
   | {
@@ -25,6 +25,8 @@ export type Place = {
       group: string
       /** What the group's first job gives it: its limit (0: the room's own holds) and a text for its workers. */
       limit?: number
+      /** Of the group: so many starts a second, and so many of them at once. */
+      rate?: Rate | undefined
       gift?: string
       delayMs?: number
       /** Drops the request from the record. */
@@ -38,10 +40,29 @@ export type Place = {
   | { kind: 'gone' }
 )
 
+export interface Rate {
+  perSecond: number
+  burst: number
+}
+
+/** What an attempt says of the host that it asked. Nothing is said where somebody else may be to blame. */
+export interface Verdict {
+  host: string
+  /** `throttled`: it was asked too fast. `down`: it did not answer, or is broken. */
+  says: 'ok' | 'throttled' | 'down' | ''
+}
+
 /** `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. */
+interface OfOrigin {
+  holdMs?: number
+  verdict?: Verdict
+}
+
 export type Outcome =
-  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number }
-  | { kind: 'download-retry'; delayMs: number; holdMs?: number }
+  | ({ kind: 'downloaded'; result: DownloadResult; storage: string } & OfOrigin)
+  | ({ kind: 'download-retry'; delayMs: number } & OfOrigin)
+  /** Too fast for the origin: no attempt of the job's. */
+  | ({ kind: 'download-throttled'; delayMs: number } & OfOrigin)
   | { kind: 'delivered'; deletionDelayMs: number }
   | { kind: 'delivery-retry'; delayMs: number; error: string }
   | { kind: 'delivery-failed'; error: string }
@@ -54,6 +75,7 @@ export type Outcome =
 export interface Move {
   place: Place
   patch: Patch
+  verdict?: Verdict
 }
 
 export const downloadsRoom = 'downloads'
@@ -69,8 +91,22 @@ export function firstPlace(request: DownloadRequest): Place & { kind: 'room' } {
     room: downloadsRoom,
     group: request.aggrId,
     limit: request.aggrLimit,
+    ...rateOf(request),
     gift: request.aggrProxy ?? '',
   }
+}
+
+/** Without a burst it is a tenth of a second's worth: evenly spread, and yet as many as the rate says. */
+function rateOf({ aggrRate, aggrBurst }: DownloadRequest): { rate?: Rate } {
+  if (aggrRate === undefined) return {}
+  return { rate: { perSecond: aggrRate, burst: aggrBurst ?? defaultBurst(aggrRate) } }
+}
+
+export const defaultBurst = (perSecond: number): number => Math.max(1, Math.floor(perSecond / 10))
+
+/** A group's limit and rate as the queue notes them. */
+export function termsOf({ limit = 0, rate }: { limit?: number; rate?: Rate | undefined }): string {
+  return rate ? `${limit}@${rate.perSecond}/${rate.burst}` : String(limit)
 }
 
 /** Where the outcome of a download is reported, if anywhere. */
@@ -132,11 +168,23 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
     case 'downloaded': {
       const { result, storage, holdMs } = outcome
       const patch = { attempts: job.attempts + 1, result, storage }
-      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) } }
+      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }, ...verdictOf(outcome) }
     }
     case 'download-retry': {
       const { delayMs, holdMs = 0 } = outcome
-      return { patch: { attempts: job.attempts + 1 }, place: { kind: 'again', delayMs, holdMs } }
+      return {
+        patch: { attempts: job.attempts + 1 },
+        place: { kind: 'again', delayMs, holdMs },
+        ...verdictOf(outcome),
+      }
+    }
+    case 'download-throttled': {
+      const { delayMs, holdMs = 0 } = outcome
+      return {
+        patch: { throttles: job.throttles + 1 },
+        place: { kind: 'again', delayMs, holdMs },
+        ...verdictOf(outcome),
+      }
     }
     case 'delivered': {
       return {
@@ -169,6 +217,8 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
       return { patch: {}, place: { kind: 'back' } }
   }
 }
+
+const verdictOf = ({ verdict }: OfOrigin) => (verdict ? { verdict } : {})
 
 function callbackPlace(job: Job, result: DownloadResult): Place {
   const target = job.request && callbackTarget(job.request, result.success)

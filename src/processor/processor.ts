@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
+import { deletionRetryDelayMs, downloadRetryDelayMs, throttleDelayMs } from '../jobs/backoff.ts'
 import { asJobError, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
@@ -8,6 +8,7 @@ import { type Log, redactedUrl } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
 import type { ProcessorStats } from './stats.ts'
+import { isThrottled, verdictOn } from './verdict.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
@@ -20,12 +21,16 @@ export interface DownloadingOptions {
   log: Log
 }
 
+/** A job may be throttled so often, and so long after it came: then each time is an attempt. */
+const MAX_THROTTLES = 50
+const MAX_THROTTLED_MS = 24 * 3_600_000
+
 /** What to do with a job of the downloads room: one attempt, and what follows from how it ended. */
 export function downloading(options: DownloadingOptions): (lease: Lease) => Promise<Outcome> {
   const { storage, maxRetries, retryBackoffMs, maxStalls, stats, log } = options
 
   return async (lease) => {
-    const { job, group } = lease.claim
+    const { job, group, gift } = lease.claim
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
     const begin = performance.now()
@@ -35,16 +40,23 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const result = await options.attempt(job, request, lease)
       stats.succeeded(result.responseCode)
       say('info', result.size)
-      return { kind: 'downloaded', result, storage }
+      return { kind: 'downloaded', result, storage, ...about() }
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) throw error
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
-      say('warn', 0, failure)
-      return afterFailure(failure)
+      const outcome = afterFailure(failure)
+      const putOff = outcome.kind === 'download-throttled'
+      say(putOff ? 'info' : 'warn', 0, failure, putOff ? 'download put off' : 'download failed')
+      return outcome
     } finally {
       stats.attemptEnds(group)
+    }
+
+    function about(failure?: JobError) {
+      const verdict = verdictOn(request?.url ?? '', gift !== '', failure)
+      return verdict && { verdict }
     }
 
     function afterFailure(failure: JobError): Outcome {
@@ -52,12 +64,20 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
-      const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
-      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
+      const origin = { ...(retryAfterMs !== undefined && { holdMs: retryAfterMs }), ...about(failure) }
+      if (isThrottled(failure) && mayBeThrottled()) {
+        const delayMs = Math.max(retryAfterMs ?? 0, throttleDelayMs(job.throttles + 1))
+        return { kind: 'download-throttled', delayMs, ...origin }
+      }
+      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...origin }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...origin }
     }
 
-    function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {
+    function mayBeThrottled(): boolean {
+      return job.throttles < MAX_THROTTLES && Date.now() - job.createdMs < MAX_THROTTLED_MS
+    }
+
+    function say(level: 'info' | 'warn', bytes: number, failure?: JobError, what = 'downloaded') {
       log[level](
         {
           job_id: job.id,
@@ -68,7 +88,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
           bytes,
           ...(failure ? { code: failure.code, error: failure.message } : {}),
         },
-        failure ? 'download failed' : 'downloaded',
+        what,
       )
     }
   }

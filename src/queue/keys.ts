@@ -26,3 +26,12 @@ export function keysOf(prefix: string) {
 }
 
 export type Keys = ReturnType<typeof keysOf>
+
+/** The lane of a host's jobs in a group, see lanes.lua. */
+export const laneOf = (group: string, host: string): string => `${group}\0${host}`
+
+/** The group and the host of a lane; of a group, only that. */
+export function laneParts(lane: string): [group: string, host: string | undefined] {
+  const [group = '', host] = lane.split('\0')
+  return [group, host]
+}

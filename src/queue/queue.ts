@@ -1,14 +1,17 @@
 import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
-import { firstPlace, nextPlace, type Outcome, type RestReason } from '../jobs/places.ts'
+import { defaultBurst, firstPlace, nextPlace, type Outcome, type RestReason, termsOf } from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, laneOf } from './keys.ts'
 import type { Client } from './redis.ts'
 
 /** What an operator sets of a group. */
 export interface GroupSettings {
   limit?: number
   paused?: boolean
+  /** Starts a second, and how many of them at once. */
+  rate?: number
+  burst?: number
 }
 
 export interface GroupSize {
@@ -50,13 +53,25 @@ export function queueOf(
     if (there === 1) await redis.mendJob(keys.totals, id, 'gone')
   }
 
+  /** Of a group and its lanes. */
+  async function pendingIn(room: string, group: string): Promise<number> {
+    const [own, hosts] = await Promise.all([
+      redis.zcard(`${room}:pending:${group}`),
+      redis.zrange(`${room}:lanes:${group}`, '0', '-1'),
+    ])
+    const lanes = hosts.filter((host) => host !== '').map((host) => laneOf(group, host))
+    const sizes = await Promise.all(lanes.map((lane) => redis.zcard(`${room}:pending:${lane}`)))
+    return sizes.reduce((sum, size) => sum + size, own)
+  }
+
   return {
     find,
 
     async add(request) {
       const id = newJobId()
-      const { room, group, limit = 0, gift = '', delayMs = 0 } = firstPlace(request)
-      await write('addJob', keys.room(room), id, packRequest(request), group, limit, gift, delayMs)
+      const place = firstPlace(request)
+      const { room, group, gift = '', delayMs = 0 } = place
+      await write('addJob', keys.room(room), id, packRequest(request), group, termsOf(place), gift, delayMs)
       return id
     },
 
@@ -68,8 +83,8 @@ export function queueOf(
       }
       const { place, patch } = nextPlace(job, outcome)
       if (place.kind !== 'room') return 'absent'
-      const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place
-      const args = [id, group, limit, gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
+      const { room, group, gift = '', delayMs = 0, shrink = false } = place
+      const args = [id, group, termsOf(place), gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
       const reply = await write('wakeJob', keys.room(room), keys.rest(reason), ...args)
       return reply as 'woken' | 'absent' | 'unknown'
     },
@@ -80,7 +95,8 @@ export function queueOf(
     },
 
     async adjust(room, group, settings) {
-      await redis.adjustGroup(keys.room(room), group, JSON.stringify(settings))
+      const { rate, burst = rate && defaultBurst(rate) } = settings
+      await redis.adjustGroup(keys.room(room), group, JSON.stringify({ ...settings, burst }))
     },
 
     async probe() {
@@ -96,7 +112,7 @@ export function queueOf(
         cursor = next
         const names = flat.filter((name, i) => i % 2 === 0 && !seen.has(name))
         for (const name of names) seen.add(name)
-        const pending = await Promise.all(names.map((name) => redis.zcard(`${keys.room(room)}:pending:${name}`)))
+        const pending = await Promise.all(names.map((name) => pendingIn(keys.room(room), name)))
         names.forEach((group, i) => {
           const size = pending[i] ?? 0
           if (size > 0) sizes.push({ group, pending: size })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Result } from 'ioredis'
 
 const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
-const lib = read('lib')
+const lib = read('lib') + read('lanes')
 const script = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + read(name) })
 const plain = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: read(name) })
 const goLib = read('import/lib')
@@ -13,7 +13,7 @@ export const scripts = {
   addJob: script('add'),
   claimJobs: script('claim'),
   extendLeases: script('extend'),
-  settleClaim: script('settle', 2),
+  settleClaim: { numberOfKeys: 2, lua: lib + read('judge') + read('settle') },
   wakeJob: script('wake', 2),
   adjustGroup: script('adjust'),
   touch: plain('touch'),
@@ -23,6 +23,7 @@ export const scripts = {
   findJobs: plain('check/jobs'),
   checkClaims: script('check/claims'),
   checkGroups: script('check/groups'),
+  checkLanes: script('check/lanes'),
   recountRoom: plain('check/recount'),
   mendJob: script('check/mend'),
   adoptJob: script('import/adopt'),
@@ -32,14 +33,24 @@ export const scripts = {
   findGoStrays: ofGoService('strays', 5),
 }
 
-/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … } } … }` */
+/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … }, host } … }` */
 export type ClaimReply = [standsMs: number, idleMs: number, seq: number, ...claims: ClaimRow[]]
-export type ClaimRow = [id: string, token: string, group: string, gift: string, request: string | null, state: string[]]
+export type ClaimRow = [
+  id: string,
+  token: string,
+  group: string,
+  gift: string,
+  request: string | null,
+  state: string[],
+  host: string,
+]
 export type AccountReply = [
   accepted: number,
   gone: number,
   rooms: (string | number)[], // name, pending, claimed, name, …
   rest: (string | number)[], // reason, number, reason, …
+  watched: number,
+  open: number,
 ]
 /** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
 export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
@@ -61,6 +72,7 @@ declare module 'ioredis' {
     findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>
     checkClaims(room: string, mend: '0' | '1', ...ids: string[]): Result<string[], Context>
     checkGroups(room: string, mend: '0' | '1', ...groups: string[]): Result<string[], Context>
+    checkLanes(room: string, mend: '0' | '1', ...lanes: string[]): Result<string[], Context>
     recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number], Context>
     mendJob(totals: string, id: string, ...args: Args): Result<0 | 1, Context>
     adoptJob(target: string, ...args: Args): Result<0 | 1, Context>

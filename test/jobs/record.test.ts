@@ -8,6 +8,8 @@ const full: Required<DownloadRequest> = {
   aggrId: 'Ομάδα "a"\n\0',
   aggrLimit: 8,
   aggrProxy: 'http://proxy.example:3128',
+  aggrRate: 0.5,
+  aggrBurst: 3,
   url: 'http://origin.example/ü?a=b#c',
   callbackType: 'kafka',
   callbackDst: 'topic',
@@ -55,6 +57,7 @@ describe('the record of a job', () => {
       id: 'AAAAAAAAAAAAAA',
       request: least,
       attempts: 0,
+      throttles: 0,
       deliveries: 0,
       deletions: 0,
       stalls: 0,
@@ -66,7 +69,8 @@ describe('the record of a job', () => {
   })
 
   it('gives back what patches wrote', () => {
-    const patch = { attempts: 3, deliveries: 2, deletions: 1, result, storage: 'files', deliveryError: 'no "answer"\n' }
+    const ends = { attempts: 3, throttles: 2, deliveries: 2, deletions: 1 }
+    const patch = { ...ends, result, storage: 'files', deliveryError: 'no "answer"\n' }
     const flat = [...packPatch(patch), 'stalls', '2', 'created', '1700000000000', 'settled', 'token:1']
     assert.deepEqual(unpackJob('AAAAAAAAAAAAAA', null, flat), {
       id: 'AAAAAAAAAAAAAA',

@@ -101,7 +101,7 @@ describe('a job that was accepted', () => {
   })
 
   test('is counted with its group', async (q) => {
-    const names = ['cats', 'dogs', 'a "b" : {c}\n\0', '']
+    const names = ['cats', 'dogs', 'a "b" : {c}\n', '']
     for (const aggrId of names) await q.add({ aggrId })
     await q.add({ aggrId: 'dogs' })
     await q.add({ aggrId: 'running' })
@@ -110,7 +110,7 @@ describe('a job that was accepted', () => {
     for (const claim of claims) if (claim.group !== 'running') await q.settle(room, claim, { kind: 'back' })
     assert.deepEqual(await q.queue.groups('downloads'), [
       { group: '', pending: 1 },
-      { group: 'a "b" : {c}\n\0', pending: 1 },
+      { group: 'a "b" : {c}\n', pending: 1 },
       { group: 'cats', pending: 1 },
       { group: 'dogs', pending: 2 },
     ])

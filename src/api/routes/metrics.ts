@@ -18,6 +18,9 @@ export function metricsRoutes({ books }: MetricsDeps): Router {
   const gone = counter('jobs_gone_total', 'Jobs that are over, and whose record is deleted, ever')
   const jobs = gauge('jobs', 'Jobs in a room, by state: pending or claimed', ['room', 'state'])
   const rest = gauge('jobs_at_rest', 'Jobs at rest, by reason', ['reason'])
+  const hosts = gauge('hosts', 'Origin hosts: watched (in trouble within the last hour), open (down, nothing starts)', [
+    'state',
+  ])
   const unaccounted = gauge('jobs_unaccounted', 'Jobs that were accepted and are in no place: not 0 is an alarm')
 
   return new Router().get('/metrics', async (ctx) => {
@@ -30,6 +33,8 @@ export function metricsRoutes({ books }: MetricsDeps): Router {
       jobs.set({ room, state: 'claimed' }, claimed)
     }
     for (const [reason, count] of Object.entries(now.rest)) rest.set({ reason }, count)
+    hosts.set({ state: 'watched' }, now.hosts.watched)
+    hosts.set({ state: 'open' }, now.hosts.open)
     unaccounted.set(now.unaccounted)
     ctx.type = registry.contentType
     ctx.body = await registry.metrics()

@@ -131,10 +131,10 @@ function withoutUserinfo(url: URL): { url: URL; authorization: string | undefine
 }
 
 /** @throws {JobError} `http.*`; `proxy.failed` where a proxy speaks for itself */
-function failOnStatus({ status, reason, headers }: Response, { url, proxy }: Hop): void {
+function failOnStatus({ status, reason, headers }: Response, { url, proxy, redirectStatus }: Hop): void {
   if (status < 400) return
   if (status === 407 && proxy !== undefined && url.protocol === 'http:') throw proxyRefusal(proxy.host, status)
-  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']))
+  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']), redirectStatus > 0)
 }
 
 function locationOf({ status, headers }: Response): string | undefined {

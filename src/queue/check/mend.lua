@@ -1,7 +1,7 @@
 -- Changes where a job is.
 -- KEYS[1]  totals
 -- ARGV     id, what to do, then:
---          "take"  "pending" | "claimed" | "rest", room or reason, group     out of this place
+--          "take"  "pending" | "claimed" | "rest", room or reason, group or lane     out of this place
 --          "put"   room, group, limit, gift, delayMs                         into this room
 --          "rest"  reason
 --          "gone"                                                           counts it as gone
@@ -20,9 +20,16 @@ else
   if kind == "pending" then
     if redis.call("ZREM", room .. ":pending:" .. group, id) == 0 then return 0 end
     redis.call("HINCRBY", room, "pending", -1)
+    local own, host = lane_parts(group)
+    if own then
+      group = own
+      place_lane(room, group, host)
+      stand_host(room, host)
+    end
   else
     if redis.call("SISMEMBER", room .. ":claimed:" .. group, id) == 0 then return 0 end
-    release(room, id, group)
+    local _, _, _, host = claim_of(room, id)
+    release(room, id, group, host or "")
   end
   stand(room, group)
 end
