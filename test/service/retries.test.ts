@@ -137,7 +137,7 @@ describe('the retries of a download', () => {
         const url = failing(`/for-good/${status}`, 9, (response) => {
           response.writeHead(status, { 'retry-after': '3600' }).end()
         })
-        const { response_code } = await service.download({ url, max_retries })
+        const { response_code } = await service.download({ aggr_id: `for good ${status}`, url, max_retries })
         assert.deepEqual([response_code, at(`/for-good/${status}`).length], [status, 1])
       }
     })
