@@ -74,6 +74,7 @@ export async function runProcessor(
       tempFiles: temp,
       store: storing(storage, buckets),
       maxBytes: processor.max_bytes,
+      maxPixels: processor.max_pixels,
     }),
     storage: storage.name,
     maxRetries: processor.max_retries,
