@@ -7,16 +7,18 @@ import type { DownloadRequest, DownloadResult, Job } from '../jobs/job.ts'
 import { parseMimePattern } from '../jobs/mime-pattern.ts'
 import type { Lease } from '../leases.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
-import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
+import type { Fetcher } from './fetch/fetch.ts'
 import { lowerLimit } from './limits.ts'
 import { type TempFiles, tempFileFailure } from './temp-files.ts'
 import { checkedImage } from './verify/checked-image.ts'
 import { type Digests, digests } from './verify/digests.ts'
-import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
+import type { MimeDetector } from './verify/mime-detector.ts'
+import { readHead } from './verify/read-head.ts'
 
 export interface AttemptDeps {
   fetcher: Fetcher
   tempFiles: TempFiles
+  mime: Pick<MimeDetector, 'detect'>
   /** Puts the file where this job wants it. Resolves to the path that is ours to delete one day, if any. */
   store(job: Job, request: DownloadRequest, file: TempFile, options: StoreOptions, signal: AbortSignal): Promise<Stored>
   /** Most bytes of a body; 0 means no limit. */
@@ -43,7 +45,7 @@ const WRITE_BYTES = 256 * 1024
  * @throws {JobError} with the origin's status, when there was a response
  * @throws the lease's reason, when it aborts
  */
-export function attempt({ fetcher, tempFiles, store, maxBytes, maxPixels }: AttemptDeps) {
+export function attempt({ fetcher, tempFiles, mime, store, maxBytes, maxPixels }: AttemptDeps) {
   return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
     if (timeoutS === 0) return run(job, request, lease, lease.signal)
@@ -64,9 +66,9 @@ export function attempt({ fetcher, tempFiles, store, maxBytes, maxPixels }: Atte
     )
     let mimeType = ''
     try {
-      const { head, rest, complete } = await readHead(response)
+      const { head, rest, complete } = await readHead(response.body)
       if (complete) lease.leave()
-      mimeType = await detectMime(head, complete)
+      mimeType = await mime.detect(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
       if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })
       return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
@@ -118,20 +120,6 @@ export function attempt({ fetcher, tempFiles, store, maxBytes, maxPixels }: Atte
       if (handle && !moved) await rm(path, { force: true })
     }
   }
-}
-
-/** Reads until the type can be judged: the full first bytes, or a body that ended properly. */
-async function readHead(response: FetchResponse) {
-  const rest = response.body[Symbol.asyncIterator]()
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  while (bytes < SNIFF_BYTES) {
-    const { done, value } = await rest.next()
-    if (done) return { head: Buffer.concat(chunks), rest, complete: true }
-    chunks.push(value)
-    bytes += value.length
-  }
-  return { head: Buffer.concat(chunks), rest, complete: false }
 }
 
 /**
