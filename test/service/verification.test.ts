@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import type { Callback } from '../../src/jobs/callback.ts'
-import { jpeg, png, segment } from '../processor/verify/builders.ts'
+import { archiveOfBombs, bytes, jpeg, png, segment } from '../processor/verify/builders.ts'
+import { media } from '../processor/verify/media.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { PNG } from '../support/samples.ts'
 import { type Service, startService } from '../support/service.ts'
@@ -36,6 +37,27 @@ describe('the verification of a file', () => {
   })
 
   const askedFor = (path: string) => origin.requests.filter(({ url }) => url === path).length
+
+  it('finds types of every kind, also those that are found in a thread of their own', async () => {
+    const files = {
+      'sample.gif': 'image/gif',
+      'sample.webm': 'video/webm',
+      'sample.3gp': 'video/3gpp',
+      'hello.txt.xz': 'application/x-xz',
+    }
+    for (const [name, type] of Object.entries(files)) {
+      const callback = await service.download({ url: origin.on(`/${name}`, media(name)), mime_type: type })
+      assert.deepEqual([callback.success, callback.mime_type], [true, type], callback.error)
+    }
+  })
+
+  it('is not held up by a file whose type costs much to find', async () => {
+    const url = origin.on('/bombs', Buffer.concat([bytes('ID3\x03\0\0\0\0\0\0'), archiveOfBombs()]))
+    const asked = await Promise.all(Array.from({ length: 20 }, () => service.enqueue({ url, aggr_id: 'hostile' })))
+    assert.equal((await service.download({ url: origin.on('/beside', PNG), mime_type: 'image/png' })).success, true)
+    const callbacks = await Promise.all(asked.map((id) => service.receiver.callbackOf(id)))
+    for (const { success, mime_type } of callbacks) assert.deepEqual([success, mime_type], [true, 'audio/mpeg'])
+  })
 
   describe('by its checksum', () => {
     for (const algorithm of ['sha256', 'sha512', 'sha1', 'md5']) {

@@ -4,9 +4,8 @@ import fc from 'fast-check'
 import { SNIFF_BYTES } from '../../../src/processor/verify/mime.ts'
 import { mimeDetector } from '../../../src/processor/verify/mime-detector.ts'
 import { recordingLog } from '../../support/queue.ts'
-import { bytes, jpeg, le16, noise, png, segment, zip } from './builders.ts'
+import { archiveOfBombs, bytes, jpeg, noise, png, segment, zip } from './builders.ts'
 import { generated } from './corpus.ts'
-import { le32 } from './generators/generator.ts'
 
 const detector = mimeDetector(recordingLog().log)
 const detectMime = detector.detect
@@ -211,15 +210,6 @@ describe('detectMime', () => {
     )
   })
 })
-
-/** 15 members whose 1 KiB unpacks to 1 MiB, which file-type does with members of that name. */
-function archiveOfBombs(): Buffer {
-  const bomb = zlib.deflateRawSync(Buffer.alloc(2 ** 20 - 1), { level: 9 })
-  const name = '[Content_Types].xml'
-  const header = [bytes('PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0'), le32(0), le32(bomb.length), le32(2 ** 20 - 1)]
-  const member = Buffer.concat([...header, le16(name.length), le16(0), bytes(name), bomb])
-  return Buffer.concat(Array.from({ length: 15 }, () => member))
-}
 
 /** For each the best of a few times: what the machine does besides only adds to it. */
 async function timesOf(contents: Buffer[]): Promise<number[]> {

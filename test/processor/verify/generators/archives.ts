@@ -1,6 +1,6 @@
 import zlib from 'node:zlib'
-import { bytes, tar, zip } from '../builders.ts'
-import { blob, type Generators, le32, prose, word } from './generator.ts'
+import { bytes, le32, tar, zip } from '../builders.ts'
+import { blob, type Generators, prose, word } from './generator.ts'
 
 export const archives: Generators = {
   'files.zip': (random) =>

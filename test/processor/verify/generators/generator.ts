@@ -8,12 +8,6 @@ export type Generators = Record<string, (random: Random) => Buffer | string>
 export const blob = (random: Random, least: number, most: number): Buffer =>
   noise(random.between(1, 1e9), random.between(least, most))
 
-export function le32(value: number): Buffer {
-  const buffer = Buffer.alloc(4)
-  buffer.writeUInt32LE(value)
-  return buffer
-}
-
 const WORDS =
   'time year people way day man thing woman life child world school state family student group country problem hand part place case week company system program question work government number night point home water room mother area money story fact month lot right study book eye job word business issue side kind head house service friend father power hour game line end member law car city name'.split(
     ' ',

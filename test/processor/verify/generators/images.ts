@@ -1,5 +1,5 @@
-import { be16, be32, box, bytes, gif, jpeg, le16, png, segment } from '../builders.ts'
-import { blob, type Generators, le32, sentence } from './generator.ts'
+import { be16, be32, box, bytes, gif, jpeg, le16, le32, png, segment } from '../builders.ts'
+import { blob, type Generators, sentence } from './generator.ts'
 
 const side = 20_000
 

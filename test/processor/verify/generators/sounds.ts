@@ -1,5 +1,5 @@
-import { be16, be32, box, bytes, le16 } from '../builders.ts'
-import { blob, type Generators, le32, sentence } from './generator.ts'
+import { be16, be32, box, bytes, le16, le32 } from '../builders.ts'
+import { blob, type Generators, sentence } from './generator.ts'
 
 const RATES = [8000, 22_050, 44_100, 48_000]
 

@@ -1,5 +1,5 @@
-import { be32, box, bytes } from '../builders.ts'
-import { blob, type Generators, le32 } from './generator.ts'
+import { be32, box, bytes, le32 } from '../builders.ts'
+import { blob, type Generators } from './generator.ts'
 
 export const videos: Generators = {
   'film.mp4': (random) => iso(random.pick(['isom', 'mp41', 'mp42', 'avc1', 'iso2']), blob(random, 60, 3000)),
