@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseChecksum } from './jobs/checksum.ts'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
 import { isTopicName } from './jobs/topic-name.ts'
@@ -32,6 +33,10 @@ const mimeType = text(1024).superRefine((value, issue) => {
     issue.addIssue((error as Error).message)
   }
 })
+
+const checksum = text(256)
+  .refine((value) => parseChecksum(value), 'must be sha256, sha512, sha1 or md5, a colon, and the digest in hex')
+  .transform((value) => value.toLowerCase())
 
 const requestHeaders = z
   .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
@@ -74,6 +79,9 @@ const Body = z.object(
     mime_type: mimeType.optional(),
     max_retries: integer(0, 2 ** 31 - 1).optional(),
     extract_image_size: z.boolean('must be true or false').optional(),
+    checksum: checksum.optional(),
+    max_bytes: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    max_pixels: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     download_timeout: integer(1, MAX_TIMEOUT_S).optional(),
     request_headers: requestHeaders.optional(),
     s3_bucket: text(255).optional(),
@@ -139,6 +147,9 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
         mimeType: body.mime_type,
         maxRetries: body.max_retries,
         extractImageSize: body.extract_image_size || undefined,
+        checksum: body.checksum,
+        maxBytes: body.max_bytes,
+        maxPixels: body.max_pixels,
         downloadTimeoutS: body.download_timeout,
         requestHeaders:
           body.request_headers && Object.keys(body.request_headers).length ? body.request_headers : undefined,

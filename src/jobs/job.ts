@@ -20,6 +20,12 @@ export interface DownloadRequest {
   mimeType?: string | undefined
   maxRetries?: number | undefined
   extractImageSize?: boolean | undefined
+  /** The file's digest as the caller knows it: `sha256:<hex>`, in lower case. */
+  checksum?: string | undefined
+  /** Most bytes of the file; the deployment's limit holds all the same. */
+  maxBytes?: number | undefined
+  /** Most pixels (width × height) of an image; the deployment's limit holds all the same. */
+  maxPixels?: number | undefined
   downloadTimeoutS?: number | undefined
   requestHeaders?: Record<string, string> | undefined
   /** The caller's own bucket; `s3Region` comes with it. */

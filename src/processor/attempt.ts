@@ -1,24 +1,30 @@
-import { createHash } from 'node:crypto'
 import { type FileHandle, rm } from 'node:fs/promises'
 import zlib from 'node:zlib'
 import { withDeadline } from '../deadline.ts'
+import { parseChecksum } from '../jobs/checksum.ts'
 import { JobError } from '../jobs/errors.ts'
 import type { DownloadRequest, DownloadResult, Job } from '../jobs/job.ts'
 import { parseMimePattern } from '../jobs/mime-pattern.ts'
 import type { Lease } from '../leases.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
-import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
+import type { Fetcher } from './fetch/fetch.ts'
+import { lowerLimit } from './limits.ts'
 import { type TempFiles, tempFileFailure } from './temp-files.ts'
-import { imageSize } from './verify/image-size.ts'
-import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
+import { checkedImage } from './verify/checked-image.ts'
+import { type Digests, digests } from './verify/digests.ts'
+import type { MimeDetector } from './verify/mime-detector.ts'
+import { readHead } from './verify/read-head.ts'
 
 export interface AttemptDeps {
   fetcher: Fetcher
   tempFiles: TempFiles
+  mime: Pick<MimeDetector, 'detect'>
   /** Puts the file where this job wants it. Resolves to the path that is ours to delete one day, if any. */
   store(job: Job, request: DownloadRequest, file: TempFile, options: StoreOptions, signal: AbortSignal): Promise<Stored>
   /** Most bytes of a body; 0 means no limit. */
   maxBytes: number
+  /** Most pixels of an image; 0 means no limit. */
+  maxPixels: number
 }
 
 export type StoreOptions = Pick<PutOptions, 'mimeType' | 'confirm'>
@@ -39,7 +45,7 @@ const WRITE_BYTES = 256 * 1024
  * @throws {JobError} with the origin's status, when there was a response
  * @throws the lease's reason, when it aborts
  */
-export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
+export function attempt({ fetcher, tempFiles, mime, store, maxBytes, maxPixels }: AttemptDeps) {
   return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
     if (timeoutS === 0) return run(job, request, lease, lease.signal)
@@ -50,22 +56,25 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
 
   async function run(job: Job, request: DownloadRequest, lease: Lease, signal: AbortSignal): Promise<DownloadResult> {
     const response = await fetcher.fetch(
-      // the aggregation's proxy, as its first job gave it, not this job's
-      { url: request.url, headers: request.requestHeaders ?? {}, proxy: lease.claim.gift || undefined, maxBytes },
+      {
+        url: request.url,
+        headers: request.requestHeaders ?? {},
+        proxy: lease.claim.gift || undefined, // the aggregation's, as its first job gave it, not this job's
+        maxBytes: lowerLimit(maxBytes, request.maxBytes),
+      },
       signal,
     )
+    let mimeType = ''
     try {
-      const { head, rest, complete } = await readHead(response)
+      const { head, rest, complete } = await readHead(response.body)
       if (complete) lease.leave()
-      const mimeType = await detectMime(head, complete)
+      mimeType = await mime.detect(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
-      if (complaint) {
-        throw new JobError('mime.mismatch', complaint, { retriable: false, responseCode: response.status, mimeType })
-      }
+      if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })
       return await receive(head, rest, mimeType, job, request, lease, signal, response.status)
     } catch (error) {
       await response.discard()
-      throw withStatus(error, response.status)
+      throw withFindings(error, response.status, mimeType)
     }
   }
 
@@ -87,12 +96,12 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
         handle ??= await tempFiles.create(path)
         await writeFully(handle, bytes)
       }
-      const { size, sha256, crc32, last } = await takeAll(head, rest, lease.leave, spill)
+      const digest = digests(request.checksum ? parseChecksum(request.checksum) : undefined)
+      const { size, sha256, crc32, last } = await takeAll(head, rest, digest, lease.leave, spill)
       if (handle) await spill(last)
       const file: TempFile = handle ? { path, size, crc32, handle } : { path, size, crc32, bytes: last }
-      const image = request.extractImageSize
-        ? await imageSize({ handle, head: handle ? head : last, size, mimeType }, signal)
-        : undefined
+      const received = { handle, head: handle ? head : last, size, mimeType }
+      const image = await checkedImage(received, request, maxPixels, signal)
       const stored = await store(job, request, file, { mimeType, confirm: lease.confirm }, signal)
       moved = stored.moved
       return {
@@ -113,23 +122,10 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
   }
 }
 
-/** Reads until the type can be judged: the full first bytes, or a body that ended properly. */
-async function readHead(response: FetchResponse) {
-  const rest = response.body[Symbol.asyncIterator]()
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  while (bytes < SNIFF_BYTES) {
-    const { done, value } = await rest.next()
-    if (done) return { head: Buffer.concat(chunks), rest, complete: true }
-    chunks.push(value)
-    bytes += value.length
-  }
-  return { head: Buffer.concat(chunks), rest, complete: false }
-}
-
 /**
  * Receives the rest of a body. A small one stays in memory; of a larger one all but the last piece is spilled as it comes.
  *
+ * @param digest ends when the origin has sent all, and may throw then
  * @param received called when the origin has sent all: what is left is between us and our disk
  * @param spill takes the next piece
  * @returns `last`: what was not spilled
@@ -137,17 +133,18 @@ async function readHead(response: FetchResponse) {
 async function takeAll(
   head: Buffer,
   rest: AsyncIterator<Uint8Array>,
+  digest: Digests,
   received: () => void,
   spill: (bytes: Buffer) => Promise<void>,
 ) {
-  const hash = createHash('sha256').update(head)
+  digest.update(head)
   let crc32 = zlib.crc32(head)
   let size = head.length
   let waiting: Uint8Array[] = [head]
   let waitingBytes = head.length
   for (let next = await rest.next(); !next.done; next = await rest.next()) {
     const chunk = next.value
-    hash.update(chunk)
+    digest.update(chunk)
     crc32 = zlib.crc32(chunk, crc32)
     size += chunk.length
     waiting.push(chunk)
@@ -159,7 +156,7 @@ async function takeAll(
     }
   }
   received()
-  return { size, sha256: hash.digest('hex'), crc32, last: joined(waiting) }
+  return { size, sha256: digest.verified(), crc32, last: joined(waiting) }
 }
 
 function joined(chunks: Uint8Array[]): Buffer {
@@ -179,13 +176,14 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
   }
 }
 
-/** A failure after the response came carries its status. */
-function withStatus(error: unknown, status: number): unknown {
+/** A failure after the response came carries its status, and the type as soon as it is known. */
+function withFindings(error: unknown, status: number, mimeType: string): unknown {
   if (!(error instanceof JobError) || error.responseCode !== 0) return error
   const { code, message, retriable, retryAfterMs, cause } = error
   return new JobError(code, message, {
     retriable,
     responseCode: status,
+    mimeType,
     cause,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })

@@ -22,6 +22,7 @@ import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
 import { storing } from './storing.ts'
 import { instanceName, tempFiles } from './temp-files.ts'
+import { mimeDetector } from './verify/mime-detector.ts'
 
 export interface ProcessorOptions {
   redis: RedisConfig
@@ -53,6 +54,7 @@ export async function runProcessor(
   const names = resolver()
   const guard = addressGuard('downloads', processor.allow_networks)
   const fetch = fetcher({ config: processor, guard, resolver: names })
+  const mime = mimeDetector(log)
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
@@ -72,8 +74,10 @@ export async function runProcessor(
     attempt: attempt({
       fetcher: fetch,
       tempFiles: temp,
+      mime,
       store: storing(storage, buckets),
       maxBytes: processor.max_bytes,
+      maxPixels: processor.max_pixels,
     }),
     storage: storage.name,
     maxRetries: processor.max_retries,
@@ -114,7 +118,7 @@ export async function runProcessor(
     clearInterval(sweeping)
     disk.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
-    await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    await Promise.all([fetch.close(), mime.close(), storage.close(), buckets.close()])
     names.close()
     redis.disconnect()
     subscriber.disconnect()

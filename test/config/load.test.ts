@@ -43,6 +43,7 @@ describe('the configuration', () => {
       rest_ttl_days: 30,
       request_headers: {},
       max_bytes: 0,
+      max_pixels: 0,
       connect_timeout_ms: 5000,
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,
