@@ -2,6 +2,7 @@ import { JobError } from '../../jobs/errors.ts'
 import { contentCodings, decoded } from './decoding.ts'
 import { contentLength, type Response } from './exchange.ts'
 import type { FetchResponse } from './fetch.ts'
+import { versionOf } from './version.ts'
 
 /**
  * What a response brings, with its encodings undone and its size watched.
@@ -31,6 +32,8 @@ export function received(
     headers,
     url: url.href,
     redirects,
+    from: 0,
+    version: codings.length === 0 ? versionOf({ status, headers, url }) : undefined,
     body,
     discard() {
       const ended = raw.discard()
