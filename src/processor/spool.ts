@@ -108,6 +108,7 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
     rest: () => version && before && { version, from: size },
 
     add(chunk) {
+      if (chunk.length === 0) return false // of which zlib.crc32 says 0, whatever came before
       hash.update(chunk)
       crc32 = zlib.crc32(chunk, crc32)
       size += chunk.length
