@@ -66,8 +66,8 @@ export async function readNote(file: string): Promise<Note | undefined> {
   const handle = await openOurs(file, constants.O_RDONLY)
   if (!handle) return
   try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_NOTE_BYTES), 0, MAX_NOTE_BYTES, 0)
-    return parseNote(buffer.toString('utf8', 0, bytesRead))
+    const { size } = await handle.stat()
+    return size > MAX_NOTE_BYTES ? undefined : parseNote(await handle.readFile('utf8'))
   } catch {
     return
   } finally {

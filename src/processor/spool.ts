@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
 import zlib from 'node:zlib'
 import type { TempFile } from '../storage/storage.ts'
 import type { Rest, Version } from './fetch/version.ts'
-import { type OpenNote, writeNote } from './note.ts'
+import { type OpenNote, readNote, writeNote } from './note.ts'
 import { type TempFiles, tempFileFailure } from './temp-files.ts'
 import { WORTH_BYTES } from './whole-body.ts'
 
@@ -98,6 +99,11 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
     } catch {}
   }
 
+  /** Whether no other attempt, of a process that held this one for dead, has gone on from here. */
+  async function isLatest(): Promise<boolean> {
+    return (await readNote(files.notePathOf(jobId)))?.data === basename(path)
+  }
+
   const spool: Spool = {
     version,
     stored: false,
@@ -133,7 +139,7 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
         await handle?.close() // in this order: who reads `released` takes the file over
         handle = undefined
         await note?.release()
-        kept = note !== undefined
+        kept = await isLatest()
       } catch {} // then it is removed
     },
 
@@ -141,7 +147,7 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
       try {
         await handle?.close()
         if (onDisk && !spool.stored && !kept) await files.remove(path)
-        if (note && !kept) await files.remove(files.notePathOf(jobId))
+        if (note && !kept && (await isLatest())) await files.remove(files.notePathOf(jobId))
       } finally {
         await note?.close()
         files.letGoOf(path)
