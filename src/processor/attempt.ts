@@ -91,14 +91,14 @@ export function attempt({ fetcher, partials, store, maxBytes, log }: AttemptDeps
       log.debug({ job_id: job.id, code, error: message, from }, 'a transfer broke: asking for the rest')
     const body = wholeBody({ first, version: spool.version, ask, broke }, signal)
     try {
-      const { head, complete } = spool.size > 0 ? { head: spool.head, complete: false } : await readHead(body)
+      const { head, complete } = spool.size() > 0 ? { head: spool.head, complete: false } : await readHead(body)
       if (complete) lease.leave()
       const mimeType = await detectMime(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
       if (complaint) {
         throw new JobError('mime.mismatch', complaint, { retriable: false, responseCode: statusOf(first), mimeType })
       }
-      if (spool.size === 0) spool.add(head)
+      if (spool.size() === 0) spool.add(head)
       await takeAll(body, spool)
       lease.leave()
       const { file, sha256 } = await spool.finish()

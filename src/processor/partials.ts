@@ -95,11 +95,12 @@ export function partials({ files, isWanted, resume }: PartialsOptions) {
         const noted = files.notePathOf(jobId)
         const note = await readNote(noted)
         if (await isKept(jobId, noted, note, full)) {
-          if (note) kept.add(note.data)
+          const file = note && files.locate(jobId, note.data)
+          if (file) kept.add(file)
         } else await files.remove(noted)
       }
-      const unneeded = left.files.filter((name) => !kept.has(name))
-      for (const name of unneeded) await files.remove(name)
+      const unneeded = left.files.filter((file) => !kept.has(file))
+      for (const file of unneeded) await files.remove(file)
       return unneeded.length
     },
   }

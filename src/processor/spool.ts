@@ -3,10 +3,9 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import zlib from 'node:zlib'
 import type { TempFile } from '../storage/storage.ts'
-import type { Rest, Version } from './fetch/version.ts'
+import { type Rest, type Version, WORTH_BYTES } from './fetch/version.ts'
 import { type OpenNote, readNote, writeNote } from './note.ts'
 import { type TempFiles, tempFileFailure } from './temp-files.ts'
-import { WORTH_BYTES } from './whole-body.ts'
 
 /**
  * What has come of a file, with its sums. Up to `WRITE_BYTES` stay in memory; all but the last piece of more goes to a
@@ -17,7 +16,8 @@ import { WORTH_BYTES } from './whole-body.ts'
  */
 export interface Spool {
   /** Bytes that came. */
-  readonly size: number
+  /** Bytes that came. */
+  size(): number
   /** First bytes of what was there when this attempt began. */
   readonly head: Buffer
   /** Which file this is; where that is not known, nothing can be kept. */
@@ -49,6 +49,8 @@ export interface Inheritance {
   head: Buffer
   note: OpenNote | undefined
 }
+
+const nothing = Buffer.alloc(0)
 
 /** What was received is gathered up to this size before it is written; a body that stays below is never spilled. */
 const WRITE_BYTES = 256 * 1024
@@ -107,10 +109,8 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
   const spool: Spool = {
     version,
     stored: false,
-    head: before?.head ?? Buffer.alloc(0),
-    get size() {
-      return size
-    },
+    head: before?.head ?? nothing,
+    size: () => size, // a getter would give each spool a hidden class of its own, which is dear to collect
     rest: () => version && before && { version, from: size },
 
     add(chunk) {
@@ -144,6 +144,7 @@ export function spoolOf({ files, jobId, path, version }: SpoolOptions, before?: 
     },
 
     async close() {
+      if (!onDisk) return files.letGoOf(path)
       try {
         await handle?.close()
         if (onDisk && !spool.stored && !kept) await files.remove(path)

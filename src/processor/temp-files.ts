@@ -35,7 +35,7 @@ export interface TempFilesOptions {
 
 /** What lies in `storage_dir` and nobody writes. */
 export interface LeftBehind {
-  /** Names of temporary files. */
+  /** Paths of temporary files. */
   files: string[]
   /** Jobs that have a note about one of them. */
   notes: string[]
@@ -44,7 +44,7 @@ export interface LeftBehind {
 /** The temporary files of downloads: directly in `storage_dir`, named after the job and the process. */
 export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) {
   let attempts = 0
-  const inUse = new Set<string>() // names
+  const inUse = new Set<string>()
   return {
     minAgeMs,
 
@@ -58,14 +58,14 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
      * one runs, in this process, too.
      */
     pathOf(jobId: string): string {
-      const name = `${jobId}.${instance}-${++attempts}.tmp`
-      inUse.add(name)
-      return path.join(dir, name)
+      const file = path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`)
+      inUse.add(file)
+      return file
     },
 
     /** Nothing of this process writes to it any more. */
     letGoOf(file: string): void {
-      inUse.delete(path.basename(file))
+      inUse.delete(file)
     },
 
     /** Where the note about a partial file of a job lies, whoever wrote it; it is written beside its file. */
@@ -79,9 +79,10 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
 
     /** Whether a temporary file is surely not written to any more. */
     isFree(file: string): boolean {
-      const name = path.basename(file)
-      const [, owner, host, pid] = TEMP_NAME.exec(name) ?? []
-      return owner === instance ? !inUse.has(name.replace('.resume.', '.')) : host === hostMark() && isDead(Number(pid))
+      const [, owner, host, pid] = TEMP_NAME.exec(path.basename(file)) ?? []
+      return owner === instance
+        ? !inUse.has(file.replace(/\.resume\.tmp$/, '.tmp'))
+        : host === hostMark() && isDead(Number(pid))
     },
 
     /**
@@ -112,19 +113,20 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
         if (noted) left.notes.push(noted)
         const [, owner] = TEMP_NAME.exec(entry.name) ?? []
         if (!owner) continue
-        if (!this.isFree(entry.name)) {
+        const file = path.join(dir, entry.name)
+        if (!this.isFree(file)) {
           if (owner === instance) continue
           living ??= await alive()
-          const info = await stat(path.join(dir, entry.name)).catch(() => undefined)
+          const info = await stat(file).catch(() => undefined)
           if (!info || living.has(owner) || Date.now() - info.mtimeMs < minAgeMs) continue
         }
-        left.files.push(entry.name)
+        left.files.push(file)
       }
       return left
     },
 
     async remove(file: string): Promise<void> {
-      await rm(path.resolve(dir, file), { force: true })
+      await rm(file, { force: true })
     },
   }
 }

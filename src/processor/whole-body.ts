@@ -1,10 +1,7 @@
 import { pause } from '../deadline.ts'
 import { type ErrorCode, JobError } from '../jobs/errors.ts'
 import type { FetchResponse } from './fetch/fetch.ts'
-import type { Rest, Version } from './fetch/version.ts'
-
-/** A transfer that breaks before so many bytes have come, or of a file that has no more, is not worth going on with. */
-export const WORTH_BYTES = 1024 * 1024
+import { type Rest, type Version, WORTH_BYTES } from './fetch/version.ts'
 
 /** The origin has no rest of what came so far: it sends the whole of what is there now. */
 export class BeganAnew extends Error {
@@ -51,7 +48,7 @@ const breaks: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  */
 export function wholeBody(options: WholeBodyOptions, signal: AbortSignal): AsyncIterator<Uint8Array> {
   const { first, version } = options
-  return version && version.size >= WORTH_BYTES ? pieced(options, version, signal) : first.body[Symbol.asyncIterator]()
+  return version ? pieced(options, version, signal) : first.body[Symbol.asyncIterator]()
 }
 
 async function* pieced({ first, ask, broke }: WholeBodyOptions, version: Version, signal: AbortSignal) {

@@ -21,8 +21,8 @@ export function received(
 ): FetchResponse {
   const circumstances = { host: url.host, status, redirectStatus: 0 }
   const codings = decodes ? contentCodings(headers['content-encoding'], circumstances) : []
-  const length = codings.length === 0 ? (contentLength(headers) ?? 0) : 0
-  if (maxBytes > 0 && length > maxBytes) throw tooLarge(`${length} bytes`, maxBytes, status)
+  const length = codings.length === 0 ? contentLength(headers) : undefined
+  if (maxBytes > 0 && length !== undefined && length > maxBytes) throw tooLarge(`${length} bytes`, maxBytes, status)
 
   let body: AsyncIterable<Uint8Array> = raw
   for (const coding of codings.reverse()) body = decoded(body, coding, circumstances)
@@ -33,7 +33,7 @@ export function received(
     url: url.href,
     redirects,
     from: 0,
-    version: codings.length === 0 ? versionOf({ status, headers, url }) : undefined,
+    version: versionOf({ status, headers, url }, length),
     body,
     discard() {
       const ended = raw.discard()

@@ -25,6 +25,9 @@ interface Head {
   url: URL
 }
 
+/** Of a smaller file, and of a transfer that broke before so much has come, the rest is not worth asking for. */
+export const WORTH_BYTES = 1024 * 1024
+
 /** Who sends one of these asks for something else than the whole, as it is now. */
 const conditions = ['range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
 
@@ -33,13 +36,17 @@ export function asksForWhole(headers: ReadonlyMap<string, unknown>): boolean {
   return !conditions.some((name) => headers.has(name))
 }
 
-/** The version that a response is the whole of; undefined where its rest could not be told from that of another. */
-export function versionOf({ status, headers, url }: Head): Version | undefined {
-  const validator = strongValidator(headers)
-  const length = headers['content-length'] ?? ''
-  if (status !== 200 || validator === undefined || !/^\d{1,15}$/.test(length)) return undefined
+/**
+ * The version that a response is the whole of; undefined where its rest could not be told from that of another, or is
+ * not worth asking for.
+ *
+ * @param size what `Content-Length` says; undefined when it says nothing
+ */
+export function versionOf({ status, headers, url }: Head, size: number | undefined): Version | undefined {
+  if (status !== 200 || size === undefined || size < WORTH_BYTES || size > Number.MAX_SAFE_INTEGER) return undefined
   if (/^\s*none\s*$/i.test(headers['accept-ranges'] ?? '')) return undefined
-  return { url: placeOf(url), validator, encoding: encodingOf(headers), size: Number(length) }
+  const validator = strongValidator(headers)
+  return validator === undefined ? undefined : { url: placeOf(url), validator, encoding: encodingOf(headers), size }
 }
 
 /** The headers that ask for a rest, or for the whole should it be of another version (RFC 9110, section 13.1.5). */
