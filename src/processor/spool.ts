@@ -16,7 +16,6 @@ import { type TempFiles, tempFileFailure } from './temp-files.ts'
  */
 export interface Spool {
   /** Bytes that came. */
-  /** Bytes that came. */
   size(): number
   /** First bytes of what was there when this attempt began. */
   readonly head: Buffer
