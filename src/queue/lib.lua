@@ -40,6 +40,12 @@ local function ring(room)
   redis.call("PUBLISH", room .. ":bell", "")
 end
 
+-- What a claim puts into the line it may take out again: it rings at its end, for what is left (claim.lua sets `claiming`).
+local claiming, unannounced = false, false
+local function announce(room)
+  if claiming then unannounced = true else ring(room) end
+end
+
 -- How many jobs of the group may run at once: what the operator says, or what its first job gave, or, where jobs bring
 -- no limit, the room's; none while the group is paused. Read once a script: whoever changes it does so before.
 local limits = {}
@@ -94,7 +100,7 @@ local function stand(room, group)
     redis.call("ZREM", due, group)
     local last = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2]
     redis.call("ZADD", line, last and last + 1 or 0, group)
-    if not last then ring(room) end
+    if not last then announce(room) end
   end
 end
 
