@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import path from 'node:path'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { startS3Server } from '../support/s3-server.ts'
 import { type Role, type Service, startService } from '../support/service.ts'
 import { type Fault, serve } from '../support/versions.ts'
 
@@ -54,12 +55,19 @@ describe('a download that was interrupted', () => {
 
   const quick = { processor: { lease_ms: 1000 } }
 
-  it('goes on in the next processor when its own was killed', async () => {
+  it('goes on in the next processor when its own was killed; what no job wants any more is removed', async () => {
     await using service = await startService({ config: quick })
     const { url, from, requests } = file({ stallAfter: CUT })
     const id = await service.enqueue({ url })
     const killed = await underWay(service, id, 10e6)
     await killed.end('SIGKILL')
+    const hourAgo = new Date(Date.now() - 3_600_000)
+    for (const name of await readdir(service.tempDir)) {
+      const unknown = path.join(service.tempDir, name.replace(id, 'nobodyKnowsMe_'))
+      const text = await readFile(path.join(service.tempDir, name), 'latin1')
+      await writeFile(unknown, text.replace(id, 'nobodyKnowsMe_'), 'latin1')
+      for (const file of [unknown, path.join(service.tempDir, name)]) await utimes(file, hourAgo, hourAgo)
+    }
     await service.add('processor')
     await isWhole(service, id)
     assert.equal(requests.length, 2)
@@ -102,6 +110,22 @@ describe('a download that was interrupted', () => {
     assert.equal(lucky.from(2), CUT)
     const luckless = file({ cutAfter: CUT }, 503, 503)
     assert.equal((await service.download({ url: luckless.url })).error_code, 'http.503')
+    assert.deepEqual(await readdir(service.tempDir), [])
+  })
+
+  it('goes on also where files are stored in S3, which verifies the checksum of the whole', async () => {
+    await using s3 = await startS3Server()
+    const { endpoint } = s3
+    const filestorage = { type: 's3', bucket: 'files', region: 'eu-west-1', endpoint, force_path_style: true }
+    await using service = await startService({
+      roles: ['start'],
+      env: { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' },
+      config: { processor: { filestorage } },
+    })
+    const { url, from } = file({ cutAfter: CUT }, 503)
+    const { job_id: id, sha256: digest } = await service.download({ url })
+    assert.deepEqual([digest, from(2)], [sha256, CUT])
+    assert.ok(s3.objects.get(`/files/${id.slice(0, 3)}/${id}`)?.equals(body))
     assert.deepEqual(await readdir(service.tempDir), [])
   })
 })
