@@ -61,6 +61,8 @@ export interface Job {
   deliveries: number
   /** Deletion attempts that ended. */
   deletions: number
+  /** Whether a worker had this job before, however that ended. */
+  handled: boolean
   /** How often a worker died or froze with this job in the room where it is now. */
   stalls: number
   result: DownloadResult | undefined

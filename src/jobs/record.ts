@@ -75,6 +75,7 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     attempts: Number(of.get('attempts') ?? 0),
     deliveries: Number(of.get('deliveries') ?? 0),
     deletions: Number(of.get('deletions') ?? 0),
+    handled: of.has('settled') || of.has('stalls'),
     stalls: Number(of.get('stalls') ?? 0),
     result: result === undefined ? undefined : (JSON.parse(result) as DownloadResult),
     storage: of.get('storage'),

@@ -22,6 +22,8 @@ export const ProcessorConfig = z
     max_stalls: z.number().int().min(1).default(3),
     /** Most pixels of an image whose size is known; 0 means no limit. */
     max_pixels: z.number().int().min(0).default(0),
+    /** Whether what came of a file is kept, to ask for the rest only. */
+    resume: z.boolean().default(true),
     disk_high: percent.default(95),
     /** 90, or `disk_high` where that is lower, unless set. */
     disk_low: percent.optional(),

@@ -11,6 +11,8 @@ import type { ProcessorStats } from './stats.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
+  /** Removes what attempts at a job have left for the next one. */
+  drop(jobId: string): Promise<void>
   /** Name of the storage whose deletions room the job goes through at its end. */
   storage: string
   maxRetries: number
@@ -42,18 +44,21 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
       say('warn', 0, failure)
-      return afterFailure(failure)
+      return await afterFailure(failure)
     } finally {
       stats.attemptEnds(group)
     }
 
-    function afterFailure(failure: JobError): Outcome {
+    async function afterFailure(failure: JobError): Promise<Outcome> {
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
       const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
+      if (!retriable || n > retries) {
+        if (retriable || job.handled) await options.drop(job.id).catch(() => {}) // what is left, a sweep finds
+        return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
+      }
       return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
     }
 

@@ -18,6 +18,7 @@ import type { ProcessorConfig } from './config.ts'
 import { diskGuard } from './disk-guard.ts'
 import { expire } from './expire.ts'
 import { fetcher } from './fetch/fetcher.ts'
+import { partials } from './partials.ts'
 import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
 import { storing } from './storing.ts'
@@ -56,6 +57,14 @@ export async function runProcessor(
   const fetch = fetcher({ config: processor, guard, resolver: names })
   const mime = mimeDetector(log)
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
+  const partial = partials({
+    files: temp,
+    isWanted: async (id) => {
+      const job = await queue.find(id)
+      return job?.request !== undefined && job.result === undefined
+    },
+    resume: processor.resume,
+  })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
   const { disk_high: high, disk_low: low = Math.min(90, high) } = processor
@@ -64,21 +73,25 @@ export async function runProcessor(
 
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
   const sweep = () =>
-    Promise.all([temp.sweep(), storage.sweep?.(), expire(queue, processor.rest_ttl_days * DAY_MS, stop)]).catch(
-      (error) => log.warn({ error: String(error) }, 'sweeping failed'),
-    )
+    Promise.all([
+      partial.sweep(!disk.hasRoom()),
+      storage.sweep?.(),
+      expire(queue, processor.rest_ttl_days * DAY_MS, stop),
+    ]).catch((error) => log.warn({ error: String(error) }, 'sweeping failed'))
   void sweep()
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
 
   const download = downloading({
     attempt: attempt({
       fetcher: fetch,
-      tempFiles: temp,
+      partials: partial,
       mime,
       store: storing(storage, buckets),
       maxBytes: processor.max_bytes,
       maxPixels: processor.max_pixels,
+      log,
     }),
+    drop: partial.drop,
     storage: storage.name,
     maxRetries: processor.max_retries,
     retryBackoffMs: processor.retry_backoff_ms,

@@ -41,6 +41,7 @@ describe('the configuration', () => {
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
       rest_ttl_days: 30,
+      resume: true,
       request_headers: {},
       max_bytes: 0,
       max_pixels: 0,

@@ -36,6 +36,7 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   attempts: 1,
   deliveries: 2,
   deletions: 3,
+  handled: true,
   stalls: 0,
   result: undefined,
   storage: undefined,

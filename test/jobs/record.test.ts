@@ -60,6 +60,7 @@ describe('the record of a job', () => {
       attempts: 0,
       deliveries: 0,
       deletions: 0,
+      handled: false,
       stalls: 0,
       result: undefined,
       storage: undefined,
@@ -75,6 +76,7 @@ describe('the record of a job', () => {
       id: 'AAAAAAAAAAAAAA',
       request: undefined,
       ...patch,
+      handled: true,
       stalls: 2,
       createdMs: 1_700_000_000_000,
     })

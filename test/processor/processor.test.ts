@@ -18,6 +18,7 @@ function leaseOf(fields: Partial<DownloadRequest>): Lease {
 function outcomeOf(failure: JobError, fields: Partial<DownloadRequest> = {}) {
   const run = downloading({
     attempt: () => Promise.reject(failure),
+    drop: async () => {},
     storage: 'filesystem',
     maxRetries: 0,
     retryBackoffMs: 1,

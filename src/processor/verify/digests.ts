@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { Checksum } from '../../jobs/checksum.ts'
 import { JobError } from '../../jobs/errors.ts'
 
@@ -11,12 +11,17 @@ export interface Digests {
    * @throws {JobError} `verify.checksum` when the bytes are not those that were expected
    */
   verified(): string
+  /** As far as it has come; both go on from there. */
+  copy(): Digests
 }
 
 /** Digests a body as it comes: its SHA-256 in any case, and another one only where the job expects that. */
 export function digests(expected: Checksum | undefined): Digests {
-  const sha256 = createHash('sha256')
   const other = expected && expected.algorithm !== 'sha256' ? createHash(expected.algorithm) : undefined
+  return digesting(createHash('sha256'), other, expected)
+}
+
+function digesting(sha256: Hash, other: Hash | undefined, expected: Checksum | undefined): Digests {
   return {
     update(bytes) {
       sha256.update(bytes)
@@ -28,6 +33,7 @@ export function digests(expected: Checksum | undefined): Digests {
       if (expected && found !== expected.hex) throw mismatch(expected, found)
       return stored
     },
+    copy: () => digesting(sha256.copy(), other?.copy(), expected),
   }
 }
 

@@ -3,8 +3,6 @@ import { SNIFF_BYTES } from './mime.ts'
 export interface Head {
   /** The first `SNIFF_BYTES` and what came along with them, or all of a body that is shorter. */
   head: Buffer
-  /** What follows; ended when the body is complete. */
-  rest: AsyncIterator<Uint8Array>
   complete: boolean
 }
 
@@ -13,15 +11,14 @@ export interface Head {
  *
  * @throws what the body throws when it breaks off before that: nothing is judged by half a head
  */
-export async function readHead(body: AsyncIterable<Uint8Array>): Promise<Head> {
-  const rest = body[Symbol.asyncIterator]()
+export async function readHead(body: AsyncIterator<Uint8Array>): Promise<Head> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   while (bytes < SNIFF_BYTES) {
-    const { done, value } = await rest.next()
-    if (done) return { head: Buffer.concat(chunks), rest, complete: true }
+    const { done, value } = await body.next()
+    if (done) return { head: Buffer.concat(chunks), complete: true }
     chunks.push(value)
     bytes += value.length
   }
-  return { head: Buffer.concat(chunks), rest, complete: false }
+  return { head: Buffer.concat(chunks), complete: false }
 }
