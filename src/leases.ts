@@ -10,6 +10,8 @@ export interface Lease {
   confirm(): void
   /** The job needs its place in the group no more: the next one of the group may start. The lease stays. */
   leave(): void
+  /** So many decoded bytes have come so far: whoever looks at the job is told, about three times a lease. */
+  progress(bytes: number): void
 }
 
 /** The job may be somebody else's by now: stop, and touch nothing. */
@@ -26,6 +28,9 @@ interface Held extends Lease {
   readonly controller: AbortController
   /** By this process's monotonic clock; always earlier than the end of the lease by Redis's. */
   heldUntil: number
+  receivedBytes: number
+  /** As Redis knows it. */
+  toldBytes: number
 }
 
 /**
@@ -46,8 +51,10 @@ export function leasesOf(room: Room, log: Log) {
       const asked = [...held.values()]
       // The lease counts from when Redis runs the script, which is never before it was asked to.
       const askedAt = performance.now()
-      const lost = new Set(await room.extend(asked.map(({ claim }) => claim)))
-      for (const lease of asked) {
+      const news = asked.map((lease) => (lease.receivedBytes === lease.toldBytes ? undefined : lease.receivedBytes))
+      const lost = new Set(await room.extend(asked.map(({ claim }, i) => ({ claim, receivedBytes: news[i] }))))
+      for (const [i, lease] of asked.entries()) {
+        lease.toldBytes = news[i] ?? lease.toldBytes
         if (lost.has(lease.claim.job.id)) {
           if (holds(lease)) lose(lease)
         } else lease.heldUntil = Math.max(lease.heldUntil, askedAt + room.leaseMs - marginMs)
@@ -89,6 +96,11 @@ export function leasesOf(room: Room, log: Log) {
         leave,
         signal: controller.signal,
         heldUntil: leaseEnd - marginMs,
+        receivedBytes: 0,
+        toldBytes: 0,
+        progress(bytes) {
+          lease.receivedBytes = bytes
+        },
         confirm() {
           controller.signal.throwIfAborted()
           if (performance.now() <= lease.heldUntil) return

@@ -7,10 +7,11 @@ import { callbackRoutes } from './routes/callbacks.ts'
 import { dashboardRoutes } from './routes/dashboard.ts'
 import { type DownloadDeps, downloadRoutes } from './routes/downloads.ts'
 import { healthRoutes } from './routes/health.ts'
+import { type JobDeps, jobRoutes } from './routes/jobs.ts'
 import { type MetricsDeps, metricsRoutes } from './routes/metrics.ts'
 import { type StatsDeps, statsRoutes } from './routes/stats.ts'
 
-export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'>, MetricsDeps {
+export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'>, MetricsDeps, JobDeps {
   queue: Queue
   heartbeatPath: string | undefined
   tokens: string[] | undefined
@@ -31,6 +32,7 @@ export function app(deps: AppDeps): Koa {
   for (const router of [
     downloadRoutes(deps),
     callbackRoutes(deps.queue),
+    jobRoutes(deps),
     healthRoutes(deps.heartbeatPath, deps.queue),
     metricsRoutes(deps),
     statsRoutes(deps),

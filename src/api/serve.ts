@@ -1,13 +1,14 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
+import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
 import { instancesOf } from '../queue/instances.ts'
+import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
-import { type Queue, queueOf } from '../queue/queue.ts'
-import { type Client, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { queueOf } from '../queue/queue.ts'
+import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
 
@@ -15,6 +16,9 @@ export interface ServeOptions {
   redis: RedisConfig
   api: ApiConfig
   backends: CallbackType[]
+  horizons: Horizons
+  /** Base of the files' URLs, or `""`. */
+  downloadUrl: string
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -27,14 +31,15 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
   const keys = keysOf(options.redis.key_prefix)
-  const instances = (role: 'processor' | 'notifier') => {
-    const all = instancesOf(redis, keys, role)
-    return { sum: () => promptly(redis, () => all.sum()) }
-  }
+  const queue = queueOf(redis, keys, durableWrites(redis, options.redis))
+  const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
   const koa = app({
-    queue: promptQueue(redis, queueOf(redis, keys, durableWrites(redis, options.redis))),
+    queue: allPromptly(redis, queue),
+    jobs: allPromptly(redis, jobsOf(redis, keys, queue)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
+    horizons: options.horizons,
+    downloadUrl: options.downloadUrl,
     backends: options.backends,
     maxBodyBytes: api.max_body_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
@@ -59,19 +64,6 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
     redis.disconnect()
-  }
-}
-
-/** Every answer within about a second, or `RedisUnavailable`. */
-function promptQueue(redis: Client, queue: Queue): Queue {
-  return {
-    add: (request: DownloadRequest) => promptly(redis, () => queue.add(request)),
-    find: (id) => promptly(redis, () => queue.find(id)),
-    wake: (...args) => promptly(redis, () => queue.wake(...args)),
-    resting: (...args) => promptly(redis, () => queue.resting(...args)),
-    probe: () => promptly(redis, () => queue.probe()),
-    adjust: (...args) => promptly(redis, () => queue.adjust(...args)),
-    groups: (room) => promptly(redis, () => queue.groups(room)),
   }
 }
 

@@ -44,6 +44,19 @@ export interface DownloadResult {
   path?: string | undefined
 }
 
+/** An attempt that failed: at the download, or at the callback. */
+export interface Failure {
+  step: 'download' | 'callback'
+  /** See `ErrorCode`. */
+  code: string
+  /** When it ended, ms since the epoch, by the clock of the process that ran it. */
+  atMs: number
+  durationMs: number
+}
+
+/** So many of a job's failures are remembered, the last ones. */
+export const MAX_FAILURES = 8
+
 /** A job as it is known to whoever claims it. */
 export interface Job {
   id: string
@@ -62,6 +75,10 @@ export interface Job {
   storage: string | undefined
   /** Why the last delivery failed, or `""`. */
   deliveryError: string
+  /** The last attempts that failed, oldest first. */
+  failures: Failure[]
+  /** Decoded bytes that the attempt under way had received when its lease was extended last. */
+  receivedBytes: number
   /** ms since the epoch, by Redis's clock. */
   createdMs: number
 }

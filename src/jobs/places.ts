@@ -1,4 +1,11 @@
-import type { CallbackType, DownloadRequest, DownloadResult, Job } from './job.ts'
+import {
+  type CallbackType,
+  type DownloadRequest,
+  type DownloadResult,
+  type Failure,
+  type Job,
+  MAX_FAILURES,
+} from './job.ts'
 import type { Patch } from './record.ts'
 
 /**
@@ -38,13 +45,16 @@ export type Place = {
   | { kind: 'gone' }
 )
 
-/** `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. */
+/**
+ * `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. `failure`: of the attempt that ended,
+ * to be remembered.
+ */
 export type Outcome =
-  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number }
-  | { kind: 'download-retry'; delayMs: number; holdMs?: number }
+  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number; failure?: Failure }
+  | { kind: 'download-retry'; delayMs: number; holdMs?: number; failure?: Failure }
   | { kind: 'delivered'; deletionDelayMs: number }
-  | { kind: 'delivery-retry'; delayMs: number; error: string }
-  | { kind: 'delivery-failed'; error: string }
+  | { kind: 'delivery-retry'; delayMs: number; error: string; failure?: Failure }
+  | { kind: 'delivery-failed'; error: string; failure?: Failure }
   | { kind: 'retried-by-hand' }
   | { kind: 'deleted' }
   | { kind: 'deletion-retry'; delayMs: number }
@@ -130,13 +140,14 @@ export function placeOfLost(job: Job): Place {
 export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
-      const { result, storage, holdMs } = outcome
-      const patch = { attempts: job.attempts + 1, result, storage }
+      const { result, storage, holdMs, failure } = outcome
+      const patch = { attempts: job.attempts + 1, result, storage, ...remembered(job, failure) }
       return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) } }
     }
     case 'download-retry': {
-      const { delayMs, holdMs = 0 } = outcome
-      return { patch: { attempts: job.attempts + 1 }, place: { kind: 'again', delayMs, holdMs } }
+      const { delayMs, holdMs = 0, failure } = outcome
+      const patch = { attempts: job.attempts + 1, receivedBytes: 0, ...remembered(job, failure) }
+      return { patch, place: { kind: 'again', delayMs, holdMs } }
     }
     case 'delivered': {
       return {
@@ -146,12 +157,12 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
     }
     case 'delivery-retry':
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error, ...remembered(job, outcome.failure) },
         place: { kind: 'again', delayMs: outcome.delayMs },
       }
     case 'delivery-failed':
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error, ...remembered(job, outcome.failure) },
         place: { kind: 'rest', reason: 'callback-failed' },
       }
     case 'retried-by-hand':
@@ -169,6 +180,9 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
       return { patch: {}, place: { kind: 'back' } }
   }
 }
+
+const remembered = (job: Job, failure: Failure | undefined) =>
+  failure && { failures: [...job.failures, failure].slice(-MAX_FAILURES) }
 
 function callbackPlace(job: Job, result: DownloadResult): Place {
   const target = job.request && callbackTarget(job.request, result.success)

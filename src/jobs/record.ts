@@ -1,4 +1,4 @@
-import type { DownloadRequest, DownloadResult, Job } from './job.ts'
+import type { DownloadRequest, DownloadResult, Failure, Job } from './job.ts'
 
 /**
  * A job as Redis holds it: the immutable request as one compact string, and a small hash of what changes.
@@ -47,6 +47,8 @@ export interface Patch {
   result?: DownloadResult
   storage?: string
   deliveryError?: string
+  failures?: Failure[]
+  receivedBytes?: number
 }
 
 /** The hash fields of a patch, flat: name, value, name, value … */
@@ -58,7 +60,28 @@ export function packPatch(patch: Patch): string[] {
   if (patch.result !== undefined) flat.push('result', JSON.stringify(patch.result))
   if (patch.storage !== undefined) flat.push('storage', patch.storage)
   if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
+  if (patch.failures !== undefined) flat.push('failures', packFailures(patch.failures))
+  if (patch.receivedBytes !== undefined) flat.push('bytes', String(patch.receivedBytes))
   return flat
+}
+
+const STEPS = { download: 'd', callback: 'c' } as const
+
+/** `d <at> <duration> <code>` each, joined by `;`: a record is kept for weeks. */
+const packFailures = (failures: Failure[]): string =>
+  failures.map(({ step, code, atMs, durationMs }) => `${STEPS[step]} ${atMs} ${durationMs} ${code}`).join(';')
+
+function unpackFailures(text: string): Failure[] {
+  const entries = text === '' ? [] : text.split(';')
+  return entries.map((entry) => {
+    const [step = '', at = '', duration = '', code = ''] = entry.split(' ')
+    return {
+      step: step === STEPS.callback ? 'callback' : 'download',
+      code,
+      atMs: Number(at),
+      durationMs: Number(duration),
+    }
+  })
 }
 
 /** @param state the flat hash as a script returns it */
@@ -76,6 +99,8 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     result: result === undefined ? undefined : (JSON.parse(result) as DownloadResult),
     storage: of.get('storage'),
     deliveryError: of.get('delivery_error') ?? '',
+    failures: unpackFailures(of.get('failures') ?? ''),
+    receivedBytes: Number(of.get('bytes') ?? 0),
     createdMs: Number(of.get('created') ?? 0),
   }
 }

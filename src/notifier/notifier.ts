@@ -1,6 +1,6 @@
 import { deliveryRetryDelayMs } from '../jobs/backoff.ts'
 import { composeCallback } from '../jobs/compose-callback.ts'
-import { asJobError, JobError } from '../jobs/errors.ts'
+import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import type { CallbackType } from '../jobs/job.ts'
 import { callbackTarget, type Outcome } from '../jobs/places.ts'
 import { HandBack, type Lease, LeaseLost } from '../leases.ts'
@@ -48,11 +48,12 @@ export function delivering(options: DeliveringOptions): (lease: Lease) => Promis
       stats.attemptFailed(failure)
       say(failure)
       const n = job.deliveries + 1
+      const ended = { error: failure.message, failure: failureOf('callback', failure, begin) }
       if (failure.retriable && n <= maxRetries) {
-        return { kind: 'delivery-retry', delayMs: deliveryRetryDelayMs(n, retryBackoffMs), error: failure.message }
+        return { kind: 'delivery-retry', delayMs: deliveryRetryDelayMs(n, retryBackoffMs), ...ended }
       }
       stats.failed()
-      return { kind: 'delivery-failed', error: failure.message }
+      return { kind: 'delivery-failed', ...ended }
     }
 
     function say(failure?: JobError) {

@@ -55,7 +55,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
       signal,
     )
     try {
-      const { head, rest, complete } = await readHead(response)
+      const { head, rest, complete } = await readHead(response, lease)
       if (complete) lease.leave()
       const mimeType = await detectMime(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
@@ -87,7 +87,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
         handle ??= await tempFiles.create(path)
         await writeFully(handle, bytes)
       }
-      const { size, sha256, crc32, last } = await takeAll(head, rest, lease.leave, spill)
+      const { size, sha256, crc32, last } = await takeAll(head, rest, lease, spill)
       if (handle) await spill(last)
       const file: TempFile = handle ? { path, size, crc32, handle } : { path, size, crc32, bytes: last }
       const image = request.extractImageSize
@@ -114,7 +114,7 @@ export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
 }
 
 /** Reads until the type can be judged: the full first bytes, or a body that ended properly. */
-async function readHead(response: FetchResponse) {
+async function readHead(response: FetchResponse, lease: Pick<Lease, 'progress'>) {
   const rest = response.body[Symbol.asyncIterator]()
   const chunks: Uint8Array[] = []
   let bytes = 0
@@ -123,6 +123,7 @@ async function readHead(response: FetchResponse) {
     if (done) return { head: Buffer.concat(chunks), rest, complete: true }
     chunks.push(value)
     bytes += value.length
+    lease.progress(bytes)
   }
   return { head: Buffer.concat(chunks), rest, complete: false }
 }
@@ -130,14 +131,14 @@ async function readHead(response: FetchResponse) {
 /**
  * Receives the rest of a body. A small one stays in memory; of a larger one all but the last piece is spilled as it comes.
  *
- * @param received called when the origin has sent all: what is left is between us and our disk
+ * @param lease is told how far it got, and left when the origin has sent all: what is left is between us and our disk
  * @param spill takes the next piece
  * @returns `last`: what was not spilled
  */
 async function takeAll(
   head: Buffer,
   rest: AsyncIterator<Uint8Array>,
-  received: () => void,
+  lease: Pick<Lease, 'leave' | 'progress'>,
   spill: (bytes: Buffer) => Promise<void>,
 ) {
   const hash = createHash('sha256').update(head)
@@ -150,6 +151,7 @@ async function takeAll(
     hash.update(chunk)
     crc32 = zlib.crc32(chunk, crc32)
     size += chunk.length
+    lease.progress(size)
     waiting.push(chunk)
     waitingBytes += chunk.length
     if (waitingBytes >= WRITE_BYTES) {
@@ -158,7 +160,7 @@ async function takeAll(
       waitingBytes = 0
     }
   }
-  received()
+  lease.leave()
   return { size, sha256: hash.digest('hex'), crc32, last: joined(waiting) }
 }
 

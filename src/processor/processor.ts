@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
-import { asJobError, JobError } from '../jobs/errors.ts'
+import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
 import { HandBack, type Lease, LeaseLost } from '../leases.ts'
@@ -53,8 +53,9 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
       const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...hold }
-      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
+      const ended = { ...hold, failure: failureOf('download', failure, begin) }
+      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...ended }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
 
     function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {

@@ -24,6 +24,12 @@ export interface Claims {
   idleMs: number
 }
 
+/** A claim to be held longer, and how far it got, when there is news. */
+export interface Extension {
+  claim: Pick<Claim, 'token'> & { job: Pick<Job, 'id'> }
+  receivedBytes?: number | undefined
+}
+
 export interface Room {
   readonly name: string
   readonly leaseMs: number
@@ -33,8 +39,8 @@ export interface Room {
    * @param leaving claims that count against their group's limit no more from now on
    */
   claim(count: number, signal: AbortSignal, leaving?: Claim[]): Promise<Claims>
-  /** Extends the leases of all `claims`; resolves to the ids of those that somebody else may have by now. */
-  extend(claims: Iterable<Claim>): Promise<string[]>
+  /** Extends the leases of claims; resolves to the ids of those that somebody else may have by now. */
+  extend(extensions: Iterable<Extension>): Promise<string[]>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
@@ -90,9 +96,13 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       return { claims, leaseEnd, idleMs }
     },
 
-    async extend(claims) {
-      const pairs = pairsOf([...claims])
-      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
+    async extend(extensions) {
+      const args = [...extensions].flatMap(({ claim, receivedBytes = '' }) => [
+        claim.job.id,
+        claim.token,
+        receivedBytes,
+      ])
+      return args.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...args)
     },
 
     async retire() {

@@ -16,6 +16,8 @@ export const scripts = {
   settleClaim: script('settle', 2),
   wakeJob: script('wake', 2),
   adjustGroup: script('adjust'),
+  lookAtJob: plain('look'),
+  whyWaiting: plain('why'),
   touch: plain('touch'),
   reportInstance: plain('report', 2),
   accountJobs: plain('check/account'),
@@ -44,6 +46,30 @@ export type AccountReply = [
 /** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
 export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
 
+export type LookReply = [
+  nowMs: number,
+  kind?: 'pending' | 'claimed' | 'rest',
+  name?: string,
+  group?: string,
+  at?: string,
+]
+/** As why.lua lists it. */
+export type WhyReply = [
+  nowMs: number,
+  startsMs: string,
+  ahead: number,
+  pending: number,
+  running: number,
+  operator: string,
+  brought: string,
+  roomLimit: string,
+  heldUntilMs: string,
+  linePosition: number,
+  opensMs: string,
+  workers: number,
+  runningJobs: string[],
+]
+
 type Args = (string | number)[]
 
 declare module 'ioredis' {
@@ -54,6 +80,14 @@ declare module 'ioredis' {
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
     wakeJob(room: string, rest: string, ...args: Args): Result<string, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
+    lookAtJob(totals: string, id: string, spots: string, ...reasons: string[]): Result<LookReply, Context>
+    whyWaiting(
+      room: string,
+      id: string,
+      group: string,
+      silentMs: number,
+      named: number,
+    ): Result<WhyReply | null, Context>
     touch(probe: string): Result<number, Context>
     reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
     accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { DownloadRequest, DownloadResult, Job } from '../../src/jobs/job.ts'
+import type { DownloadRequest, DownloadResult, Failure, Job } from '../../src/jobs/job.ts'
 import {
   callbackTarget,
   firstPlace,
@@ -30,6 +30,8 @@ const result = (success: boolean): DownloadResult => ({
   path: success ? 'AAA/AAAAAAAAAAAAAA' : undefined,
 })
 
+const failure = (i: number): Failure => ({ step: 'download', code: 'http.503', atMs: i, durationMs: 1 })
+
 const jobWith = (fields: Partial<Job> = {}): Job => ({
   id: 'AAAAAAAAAAAAAA',
   request,
@@ -40,6 +42,8 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   result: undefined,
   storage: undefined,
   deliveryError: '',
+  failures: [],
+  receivedBytes: 0,
   createdMs: 0,
   ...fields,
 })
@@ -99,18 +103,24 @@ describe('where a job goes next', () => {
     'to be downloaded again': {
       outcome: { kind: 'download-retry', delayMs: 120_000 },
       place: { kind: 'again', delayMs: 120_000, holdMs: 0 },
-      patch: { attempts: 2 },
+      patch: { attempts: 2, receivedBytes: 0 },
     },
     'to be downloaded again, with its whole group held': {
       outcome: { kind: 'download-retry', delayMs: 5000, holdMs: 5000 },
       place: { kind: 'again', delayMs: 5000, holdMs: 5000 },
-      patch: { attempts: 2 },
+      patch: { attempts: 2, receivedBytes: 0 },
     },
     'delivered: what deletion and look-ups need stays until the file is deleted': {
       job: ended,
       outcome: { kind: 'delivered', deletionDelayMs: 10_800_000 },
       place: toDeletions(10_800_000),
       patch: { deliveries: 3, deliveryError: '' },
+    },
+    'remembered with the attempts that failed before, of which the last ones are kept': {
+      job: { failures: Array.from({ length: 8 }, (_, i) => failure(i)) },
+      outcome: { kind: 'download-retry', delayMs: 5000, failure: failure(8) },
+      place: { kind: 'again', delayMs: 5000, holdMs: 0 },
+      patch: { attempts: 2, receivedBytes: 0, failures: Array.from({ length: 8 }, (_, i) => failure(i + 1)) },
     },
     'not delivered yet': {
       job: ended,

@@ -298,9 +298,8 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
             n,
           ) ?? [],
       )
-      const pairs = claims.flatMap(({ id, token }) => [id, token])
-      const lost =
-        pairs.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...pairs)
+      const args = claims.flatMap(({ id, token }) => [id, token, ''])
+      const lost = args.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...args)
       const expected = claims.filter((claim) => holder(claim) !== claim.token).map(({ id }) => id)
       assert.deepEqual(lost, expected)
       return nothing
