@@ -23,7 +23,13 @@ const integer = (min: number, max: number) =>
     .max(max, `must be at most ${max}`)
 
 const httpUrl = text(MAX_URL).refine(isHttpUrl, 'must be an http or https URL')
-const callbackType = z.enum(CALLBACK_TYPES, `must be one of ${CALLBACK_TYPES.join(', ')}`)
+const oneOf = <const T extends readonly string[]>(words: T) => z.enum(words, `must be one of ${words.join(', ')}`)
+
+const MAX_AHEAD_MS = 366 * 24 * 60 * 60 * 1000
+const instant = z.iso
+  .datetime({ offset: true, error: 'must be a time as in RFC 3339, such as 2030-01-31T12:00:00Z' })
+  .transform((value) => Date.parse(value))
+  .refine((ms) => ms <= Date.now() + MAX_AHEAD_MS, 'must be at most a year ahead')
 
 const mimeType = text(1024).superRefine((value, issue) => {
   try {
@@ -65,10 +71,11 @@ const Body = z.object(
     aggr_limit: integer(1, 2 ** 31 - 1),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
-    callback_type: callbackType.optional(),
+    /** `none`: the caller looks at the job, and is not called. */
+    callback_type: oneOf([...CALLBACK_TYPES, 'none']).optional(),
     callback_dst: text(MAX_URL).optional(),
     callback_url: text(MAX_URL).optional(),
-    callback_error_type: callbackType.optional(),
+    callback_error_type: oneOf(CALLBACK_TYPES).optional(),
     callback_error_dst: text(MAX_URL).optional(),
     extra: z.string('must be a string').optional(),
     mime_type: mimeType.optional(),
@@ -79,6 +86,8 @@ const Body = z.object(
     s3_bucket: text(255).optional(),
     s3_region: text(64).optional(),
     subpath: subpath.optional(),
+    priority: integer(0, 9).optional(),
+    not_before: instant.optional(),
   },
   'the body must be a JSON object',
 )
@@ -106,10 +115,12 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
       const callback = callbackOf(body)
-      if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
+      if (callback.none && body.callback_dst) complain('callback_dst', 'does not go with callback_type none')
+      else if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
       if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
-      if (!callback.type && !callback.dst && !body.s3_bucket) {
-        complain('callback_type', 'a callback (callback_type and callback_dst) is required unless s3_bucket is given')
+      if (!callback.type && !callback.dst && !body.s3_bucket && !callback.none) {
+        const text = 'a callback (callback_type and callback_dst, or none) is required unless s3_bucket is given'
+        complain('callback_type', text)
       }
       check(callback.type, callback.dst, callback.fields)
 
@@ -145,6 +156,8 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
         s3Bucket: body.s3_bucket,
         s3Region: body.s3_region,
         subpath: body.subpath || undefined,
+        priority: body.priority || undefined,
+        notBeforeMs: body.not_before,
       }
     })
 }
@@ -152,9 +165,13 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
 /** `callback_url` is the older name of an HTTP callback, and wins. */
 function callbackOf(body: Body) {
   const { callback_url, callback_type, callback_dst } = body
-  return callback_url
-    ? { type: 'http' as const, dst: callback_url, fields: ['callback_url', 'callback_url'] as [keyof Body, keyof Body] }
-    : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] as [keyof Body, keyof Body] }
+  const named = (type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) => {
+    return { type, dst, fields, none: false }
+  }
+  if (callback_url) return named('http', callback_url, ['callback_url', 'callback_url'])
+  const fields: [keyof Body, keyof Body] = ['callback_type', 'callback_dst']
+  if (callback_type === 'none') return { ...named(undefined, undefined, fields), none: true }
+  return named(callback_type, callback_dst, fields)
 }
 
 const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {

@@ -31,7 +31,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
   const keys = keysOf(options.redis.key_prefix)
-  const queue = queueOf(redis, keys, durableWrites(redis, options.redis))
+  const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
   const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
   const koa = app({
     queue: allPromptly(redis, queue),
@@ -42,6 +42,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     downloadUrl: options.downloadUrl,
     backends: options.backends,
     maxBodyBytes: api.max_body_bytes,
+    maxBatchBytes: api.max_batch_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
     tokens: api.tokens,
     log,

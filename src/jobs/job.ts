@@ -27,6 +27,10 @@ export interface DownloadRequest {
   s3Region?: string | undefined
   /** Folder under the root, in front of the id's own. */
   subpath?: string | undefined
+  /** 1 to 9: before all jobs of its aggregation with a lower one, as long as it did not fail. */
+  priority?: number | undefined
+  /** ms since the epoch: it does not start before. */
+  notBeforeMs?: number | undefined
 }
 
 /** How a download ended. */

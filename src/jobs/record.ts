@@ -22,6 +22,8 @@ const NAMES = {
   s3Bucket: 'b',
   s3Region: 'R',
   subpath: 's',
+  priority: 'y',
+  notBeforeMs: 'w',
 } as const satisfies Record<keyof DownloadRequest, string>
 
 const fields = Object.entries(NAMES) as [keyof DownloadRequest, string][]

@@ -58,8 +58,8 @@ const causes = {
     if (startsMs <= nowMs || retry.failed === 0) return undefined
     return `it failed, and retry ${retry.failed} of ${retry.of} starts ${at(startsMs, nowMs)}`
   },
-  scheduled({ startsMs, nowMs, room }) {
-    if (startsMs <= nowMs) return undefined
+  scheduled({ startsMs, nowMs, room, retry, notBeforeMs }) {
+    if (startsMs <= nowMs || retry.failed > 0 || notBeforeMs > nowMs) return undefined
     const file = storageOf(room) !== undefined
     return `${file ? 'its file is kept: it is deleted' : 'it starts'} ${at(startsMs, nowMs)}`
   },

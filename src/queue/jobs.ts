@@ -88,7 +88,7 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find'>) {
         closedUntilMs: Number(opens),
         workers,
         retry: retryOf(job, where, horizons),
-        notBeforeMs: 0,
+        notBeforeMs: job.request?.notBeforeMs ?? 0,
       }
     },
   }

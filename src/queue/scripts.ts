@@ -10,7 +10,7 @@ const ofGoService = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: go
 
 /** For `new Redis({ scripts })`: ioredis sends EVALSHA, and the source where the server does not know it. */
 export const scripts = {
-  addJob: script('add'),
+  addJobs: script('add'),
   claimJobs: script('claim'),
   extendLeases: script('extend'),
   settleClaim: script('settle', 2),
@@ -46,6 +46,8 @@ export type AccountReply = [
 /** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
 export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
 
+/** `{ id, what became of it, id, … }` */
+export type AddReply = string[]
 export type LookReply = [
   nowMs: number,
   kind?: 'pending' | 'claimed' | 'rest',
@@ -74,7 +76,7 @@ type Args = (string | number)[]
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    addJob(room: string, ...args: Args): Result<number, Context>
+    addJobs(room: string, maxPending: number, ...jobs: Args): Result<AddReply, Context>
     claimJobs(room: string, ...args: Args): Result<ClaimReply, Context>
     extendLeases(room: string, ...args: Args): Result<string[], Context>
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>

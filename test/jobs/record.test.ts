@@ -22,6 +22,8 @@ const full: Required<DownloadRequest> = {
   s3Bucket: 'bucket',
   s3Region: 'eu-west-1',
   subpath: 'shop/images',
+  priority: 9,
+  notBeforeMs: 1_800_000_000_000,
 }
 
 const result: DownloadResult = {

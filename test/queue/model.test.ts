@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Place } from '../../src/jobs/places.ts'
 import { packRequest } from '../../src/jobs/record.ts'
 import type { ClaimReply, ClaimRow } from '../../src/queue/scripts.ts'
-import { openQueue, queueSuite, request, type Snapshot, type TestQueue } from '../support/queue.ts'
+import { addByScript, openQueue, queueSuite, request, type Snapshot, type TestQueue } from '../support/queue.ts'
 
 const LEASE_MS = 10_000
 const GROUPS = ['cats', 'a : b\n{c}']
@@ -202,8 +202,8 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       const id = `job-${String(clients.added.length).padStart(10, '0')}`
       const text = packRequest(request({ aggrId: step.group }))
       const brings = step.room === 'downloads' ? step.limit : 0
-      const reply = await redis.addJob(keys.room(step.room), id, text, step.group, brings, '', step.delayMs)
-      assert.equal(reply, 1)
+      const job = { id, request: text, group: step.group, limit: brings, delayMs: step.delayMs }
+      assert.equal(await addByScript(redis, keys.room(step.room), job), 'added')
       clients.added.push(id)
       return () => new Map([[id, `pending ${step.room} ${step.group}`]])
     }
@@ -211,7 +211,10 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       const id = pick(clients.added, step.which)
       if (id === undefined || !before.requests.has(id)) return nothing
       await unchanged(q, async () => {
-        assert.equal(await redis.addJob(keys.room('downloads'), id, '{}', step.group, 1, '', 0), 0)
+        assert.equal(
+          await addByScript(redis, keys.room('downloads'), { id, request: '{}', group: step.group }),
+          'known',
+        )
       })
       return nothing
     }

@@ -126,6 +126,10 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   if (own === 'state') return void states.set(id, texts(value))
   if (own === 'rest') return void rest.set(id, numbers(value))
   if (own) return
+  if (name.startsWith('idempotency:')) {
+    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    return
+  }
   if (name === 'totals') {
     snapshot.totals = numbers(value)
     return

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
 import type { DownloadRequest } from '../../src/jobs/job.ts'
 import { downloadsRoom, type Place } from '../../src/jobs/places.ts'
-import type { Patch } from '../../src/jobs/record.ts'
+import { type Patch, packRequest } from '../../src/jobs/record.ts'
 import { type Keys, keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
 import { type Client, connect, type RedisConfig } from '../../src/queue/redis.ts'
@@ -36,6 +36,20 @@ export interface TestQueue extends AsyncDisposable {
   contents(): Promise<Record<string, unknown>>
   /** Recounts everything, see `checkInvariants`. */
   check(options?: CheckOptions): Promise<Snapshot>
+}
+
+/**
+ * Adds one job by the script itself, under an id that the test chooses.
+ *
+ * @returns what became of it: `added`, `known` …
+ */
+export async function addByScript(
+  redis: Client,
+  room: string,
+  job: { id: string; request?: string; group?: string; limit?: number; delayMs?: number },
+): Promise<string | undefined> {
+  const { id, request: text = packRequest(request()), group = 'group', limit = 8, delayMs = 0 } = job
+  return (await redis.addJobs(room, 0, id, text, group, limit, '', delayMs, 0, 0, '', ''))[1]
 }
 
 /** A signal that never aborts. */

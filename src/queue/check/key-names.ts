@@ -25,6 +25,7 @@ const TYPES: Record<string, string> = {
   rooms: 'set',
   probe: 'string',
   imported: 'set',
+  idempotency: 'string',
   line: 'zset',
   due: 'zset',
   groups: 'hash',
@@ -48,7 +49,7 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
   if (['totals', 'rooms', 'imported', 'probe'].includes(name)) return typed(name, { use: 'other' })
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
-  const [, own = '', id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  const [, own = '', id = ''] = /^(request|state|rest|instances|reports|idempotency):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
   if (own === 'rest')
     return (restReasons as readonly string[]).includes(id) ? typed(own, { use: 'rest', reason: id }) : undefined
