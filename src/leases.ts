@@ -4,7 +4,7 @@ import type { Claim, Room } from './queue/room.ts'
 /** A claim that this process holds, and how it learns that it does not any more. */
 export interface Lease {
   readonly claim: Claim
-  /** Aborts with `LeaseLost`, or with `HandBack` when the process stops. */
+  /** Aborts with `LeaseLost`, with `Cancelled`, or with `HandBack` when the process stops. */
   readonly signal: AbortSignal
   /** Throws `LeaseLost` when the job may be somebody else's: to be asked right before anything that cannot be undone. */
   confirm(): void
@@ -17,6 +17,11 @@ export interface Lease {
 /** The job may be somebody else's by now: stop, and touch nothing. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost'
+}
+
+/** Nobody wants the job any more: stop, and settle it as cancelled. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled'
 }
 
 /** This process stops and the job is not done: put it back as if nothing had happened. */
@@ -52,7 +57,9 @@ export function leasesOf(room: Room, log: Log) {
       // The lease counts from when Redis runs the script, which is never before it was asked to.
       const askedAt = performance.now()
       const news = asked.map((lease) => (lease.receivedBytes === lease.toldBytes ? undefined : lease.receivedBytes))
-      const lost = new Set(await room.extend(asked.map(({ claim }, i) => ({ claim, receivedBytes: news[i] }))))
+      const reply = await room.extend(asked.map(({ claim }, i) => ({ claim, receivedBytes: news[i] })))
+      const lost = new Set(reply.lost)
+      for (const id of reply.cancelled) cancel(id)
       for (const [i, lease] of asked.entries()) {
         lease.toldBytes = news[i] ?? lease.toldBytes
         if (lost.has(lease.claim.job.id)) {
@@ -64,6 +71,10 @@ export function leasesOf(room: Room, log: Log) {
     } finally {
       extending = false
     }
+  }
+
+  function cancel(id: string) {
+    held.get(id)?.controller.abort(new Cancelled('the job was cancelled'))
   }
 
   const holds = (lease: Lease) => held.get(lease.claim.job.id) === lease
@@ -85,6 +96,7 @@ export function leasesOf(room: Room, log: Log) {
   // A Redis that came back, or another in its place, may have forgotten claims: it must hear of them at once, for it
   // gives nothing away before.
   room.onReturn(() => void extend())
+  room.onCancel(cancel)
 
   return {
     /** @param leaseEnd by `performance.now()` */

@@ -235,6 +235,7 @@ const NEW = {
   deliveryError: '',
   failures: [],
   receivedBytes: 0,
+  cancelled: false,
   createdMs: 0,
 }
 

@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'storage.full'
   | 'storage.failed'
   | 'worker.stalled'
+  | 'job.cancelled'
   | 'imported' // it failed in the service that it was imported from
   | 'internal'
   | 'receiver.status'

@@ -83,6 +83,8 @@ export interface Job {
   failures: Failure[]
   /** Decoded bytes that the attempt under way had received when its lease was extended last. */
   receivedBytes: number
+  /** Its caller does not want it any more. */
+  cancelled: boolean
   /** ms since the epoch, by Redis's clock. */
   createdMs: number
 }

@@ -3,6 +3,7 @@ import {
   type DownloadRequest,
   type DownloadResult,
   type Failure,
+  filePath,
   type Job,
   MAX_FAILURES,
 } from './job.ts'
@@ -58,7 +59,10 @@ export type Outcome =
   | { kind: 'retried-by-hand' }
   | { kind: 'deleted' }
   | { kind: 'deletion-retry'; delayMs: number }
-  | { kind: 'expired' }
+  /** Nobody wants it any more. `storage`: where the worker that gave it up keeps files. */
+  | { kind: 'cancelled'; storage?: string }
+  /** `storage`: that of whoever asks, for a record that names none. */
+  | { kind: 'expired'; storage?: string }
   | { kind: 'handed-back' }
 
 export interface Move {
@@ -132,6 +136,7 @@ const LOST_DELETION_MS = 24 * 60 * 60 * 1000
 
 /** Where a job goes on that was found in no place at all, as far as its record tells. */
 export function placeOfLost(job: Job): Place {
+  if (job.cancelled) return nextPlace(job, { kind: 'cancelled' }).place
   if (!job.request) return deletionPlace(job, LOST_DELETION_MS)
   return job.result ? callbackPlace(job, job.result) : firstPlace(job.request)
 }
@@ -141,8 +146,9 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
       const { result, storage, holdMs, failure } = outcome
-      const patch = { attempts: job.attempts + 1, result, storage, ...remembered(job, failure) }
-      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) } }
+      const place = { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }
+      const tags = place.kind === 'rest' && { tags: tagsOf(job, place.reason, result.errorCode) }
+      return { patch: { attempts: job.attempts + 1, result, storage, ...remembered(job, failure), ...tags }, place }
     }
     case 'download-retry': {
       const { delayMs, holdMs = 0, failure } = outcome
@@ -160,25 +166,80 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
         patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error, ...remembered(job, outcome.failure) },
         place: { kind: 'again', delayMs: outcome.delayMs },
       }
-    case 'delivery-failed':
+    case 'delivery-failed': {
+      const { error, failure } = outcome
+      const tags = tagsOf(job, 'callback-failed', failure?.code ?? '')
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error, ...remembered(job, outcome.failure) },
+        patch: { deliveries: job.deliveries + 1, deliveryError: error, ...remembered(job, failure), tags },
         place: { kind: 'rest', reason: 'callback-failed' },
       }
+    }
     case 'retried-by-hand':
       return {
         patch: { deliveries: 0, deliveryError: '' },
         place: job.result ? callbackPlace(job, job.result) : { kind: 'rest', reason: 'callback-failed' },
       }
-    case 'deleted':
+    case 'deleted': {
+      const { cancelled, result } = job
+      // its caller may still ask what became of it
+      if (cancelled && result?.path) return cancelledAtRest(job, { ...result, path: undefined })
       return { patch: {}, place: { kind: 'gone' } }
+    }
     case 'deletion-retry':
       return { patch: { deletions: job.deletions + 1 }, place: { kind: 'again', delayMs: outcome.delayMs } }
-    case 'expired':
-      return { patch: {}, place: deletionPlace(job, 0) }
+    case 'cancelled': {
+      const { result = unfinished(job), storage = outcome.storage } = job
+      if (!result.path || storage === undefined) return cancelledAtRest(job, result)
+      const place = { ...deletionPlace({ storage }, 0), shrink: false }
+      return { patch: { cancelled: true, result, storage }, place }
+    }
+    case 'expired': {
+      const { result, storage = outcome.storage } = job
+      if (job.storage !== undefined) return { patch: {}, place: deletionPlace(job, 0) }
+      if (!result?.path || storage === undefined) return { patch: {}, place: { kind: 'gone' } }
+      return { patch: { storage }, place: deletionPlace({ storage }, 0) }
+    }
     case 'handed-back':
       return { patch: {}, place: { kind: 'back' } }
   }
+}
+
+const cancelledAtRest = (job: Job, result: DownloadResult): Move => ({
+  patch: { cancelled: true, result, tags: tagsOf(job, 'cancelled', '') },
+  place: { kind: 'rest', reason: 'cancelled' },
+})
+
+/** How a download ended that was cancelled before it did. */
+function unfinished({ id, request, stalls }: Job): DownloadResult {
+  return {
+    success: false,
+    error: 'the job was cancelled',
+    errorCode: 'job.cancelled',
+    responseCode: 0,
+    imageSize: '',
+    size: 0,
+    sha256: '',
+    mimeType: '',
+    // A worker may have stored it and died before it could say so. What is in the caller's bucket is theirs.
+    path: stalls > 0 && !request?.s3Bucket ? filePath(id, request?.subpath) : undefined,
+  }
+}
+
+export const aggregationTag = (aggrId: string): string => `of:${aggrId}`
+export const codeTag = (code: string): string => `code:${code}`
+export const receiverTag = (receiver: string): string => `to:${receiver}`
+
+/**
+ * What a job at rest can be found by: its aggregation, the code of its failure, and the receiver that did not take its
+ * callback.
+ */
+function tagsOf({ request, result }: Job, reason: RestReason, code: string): string[] {
+  const target = request && reason === 'callback-failed' && callbackTarget(request, result?.success ?? false)
+  return [
+    ...(request ? [aggregationTag(request.aggrId)] : []),
+    ...(code ? [codeTag(code)] : []),
+    ...(target ? [receiverTag(receiverOf(target))] : []),
+  ]
 }
 
 const remembered = (job: Job, failure: Failure | undefined) =>
@@ -190,6 +251,6 @@ function callbackPlace(job: Job, result: DownloadResult): Place {
   return { kind: 'room', room: callbacksRoom(target.type), group: receiverOf(target) }
 }
 
-function deletionPlace({ storage = '' }: Job, delayMs: number): Place {
+function deletionPlace({ storage = '' }: Pick<Job, 'storage'>, delayMs: number): Place & { kind: 'room' } {
   return { kind: 'room', room: deletionsRoom(storage), group: storage, delayMs, shrink: true }
 }

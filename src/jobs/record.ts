@@ -51,6 +51,9 @@ export interface Patch {
   deliveryError?: string
   failures?: Failure[]
   receivedBytes?: number
+  cancelled?: true
+  /** What a job at rest can be found by, see `tagsOf`. */
+  tags?: string[]
 }
 
 /** The hash fields of a patch, flat: name, value, name, value … */
@@ -64,6 +67,8 @@ export function packPatch(patch: Patch): string[] {
   if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
   if (patch.failures !== undefined) flat.push('failures', packFailures(patch.failures))
   if (patch.receivedBytes !== undefined) flat.push('bytes', String(patch.receivedBytes))
+  if (patch.cancelled) flat.push('cancelled', '1')
+  if (patch.tags !== undefined) flat.push('tags', JSON.stringify(patch.tags))
   return flat
 }
 
@@ -103,6 +108,7 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     deliveryError: of.get('delivery_error') ?? '',
     failures: unpackFailures(of.get('failures') ?? ''),
     receivedBytes: Number(of.get('bytes') ?? 0),
+    cancelled: of.has('cancelled'),
     createdMs: Number(of.get('created') ?? 0),
   }
 }

@@ -14,7 +14,7 @@ export type Whereabouts =
  *                 │                                  └─▶ callback_failed
  *                 └─▶ done | failed: there was nobody to call back
  *
- * `expired`: on its way to deletion, but not because its callback was delivered.
+ * `cancelling`: whoever works on it was told to stop. `expired`: on its way to deletion, but not because its callback was delivered.
  */
 export const jobStates = [
   'pending',
@@ -25,6 +25,7 @@ export const jobStates = [
   'delivered',
   'done',
   'failed',
+  'cancelling',
   'cancelled',
   'expired',
 ] as const
@@ -37,9 +38,10 @@ const RESTING = {
   'callback-failed': 'callback_failed',
 } as const satisfies Record<RestReason, JobState>
 
-export function stateOf(job: Pick<Job, 'deliveries' | 'deliveryError'>, where: Whereabouts): JobState {
+export function stateOf(job: Pick<Job, 'deliveries' | 'deliveryError' | 'cancelled'>, where: Whereabouts): JobState {
   if (where.kind === 'rest') return RESTING[where.reason]
   const claimed = where.kind === 'claimed'
+  if (job.cancelled) return storageOf(where.room) === undefined ? 'cancelling' : 'cancelled'
   if (where.room === downloadsRoom) return claimed ? 'running' : 'pending'
   if (storageOf(where.room) === undefined) return claimed ? 'callback_running' : 'callback_pending'
   return job.deliveries > 0 && job.deliveryError === '' ? 'delivered' : 'expired'

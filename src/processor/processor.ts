@@ -3,7 +3,7 @@ import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
 import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
-import { HandBack, type Lease, LeaseLost } from '../leases.ts'
+import { Cancelled, HandBack, type Lease, LeaseLost } from '../leases.ts'
 import { type Log, redactedUrl } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
@@ -28,6 +28,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     const { job, group } = lease.claim
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
+    if (job.cancelled) return { kind: 'cancelled', storage }
     const begin = performance.now()
     stats.attemptBegins(group)
     try {
@@ -38,6 +39,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return { kind: 'downloaded', result, storage }
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      if (error instanceof Cancelled) return { kind: 'cancelled', storage }
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)

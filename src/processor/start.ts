@@ -62,9 +62,11 @@ export async function runProcessor(
 
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
   const sweep = () =>
-    Promise.all([temp.sweep(), storage.sweep?.(), expire(queue, processor.rest_ttl_days * DAY_MS, stop)]).catch(
-      (error) => log.warn({ error: String(error) }, 'sweeping failed'),
-    )
+    Promise.all([
+      temp.sweep(),
+      storage.sweep?.(),
+      expire(queue, processor.rest_ttl_days * DAY_MS, storage.name, stop),
+    ]).catch((error) => log.warn({ error: String(error) }, 'sweeping failed'))
   void sweep()
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
 

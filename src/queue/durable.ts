@@ -4,7 +4,7 @@ import { scripts } from './scripts.ts'
 
 /** Runs a script that writes; resolves to its reply when the write is as safe as the deployment wants it. */
 export type Write = (
-  script: 'addJobs' | 'wakeJob' | 'adoptJob' | 'touch',
+  script: 'addJobs' | 'moveJob' | 'adoptJob' | 'touch',
   ...args: (string | number)[]
 ) => Promise<unknown>
 

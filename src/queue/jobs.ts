@@ -1,10 +1,21 @@
 import type { Job } from '../jobs/job.ts'
-import { callbackTarget, downloadsRoom, everySpot, type RestReason, restReasons, type Spot } from '../jobs/places.ts'
+import {
+  callbackTarget,
+  downloadsRoom,
+  everySpot,
+  nextPlace,
+  type RestReason,
+  restReasons,
+  type Spot,
+  storageOf,
+} from '../jobs/places.ts'
+import { packPatch } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import type { Waiting } from '../jobs/why.ts'
 import type { Keys } from './keys.ts'
+import { moveTo } from './move.ts'
 import type { Queue } from './queue.ts'
-import type { Client } from './redis.ts'
+import { type Client, RedisUnavailable } from './redis.ts'
 
 /** A job, and where it was at that moment. */
 export interface Sighting {
@@ -12,6 +23,12 @@ export interface Sighting {
   where: Whereabouts
   nowMs: number
 }
+
+/**
+ * What cancelling did: `cancelling`: whoever works on it was told to stop; `expired`: it rested, and its record and its
+ * file are being deleted; `over`: nothing, for it was delivered.
+ */
+export type Cancellation = 'cancelled' | 'cancelling' | 'expired' | 'over'
 
 /** What only the workers' configuration says. */
 export interface Horizons {
@@ -27,7 +44,7 @@ const LOOKS = 4
 const RUNNING_NAMED = 20
 
 /** Single jobs, as those see them who ask about them. */
-export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find'>) {
+export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'wake'>) {
   async function look(id: string): Promise<Sighting | undefined> {
     for (let looks = 1; looks <= LOOKS; looks++) {
       const job = await queue.find(id)
@@ -46,7 +63,37 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find'>) {
     return undefined
   }
 
+  /** Undefined when it was somewhere else by then. */
+  async function cancelHere({ job, where }: Sighting): Promise<Cancellation | undefined> {
+    if (where.kind === 'rest') {
+      if (where.reason === 'cancelled') return 'cancelled'
+      const reply = await queue.wake(job.id, where.reason, { kind: 'expired' })
+      return reply === 'woken' ? 'expired' : undefined
+    }
+    if (storageOf(where.room) !== undefined) return job.cancelled ? 'cancelled' : 'over'
+    const room = keys.room(where.room)
+    if (where.kind === 'claimed') return (await redis.cancelClaim(room, job.id)) === 1 ? 'cancelling' : undefined
+    const { place, patch } = nextPlace(job, { kind: 'cancelled' })
+    if (place.kind !== 'room' && place.kind !== 'rest') throw new Error(`cancelling leads to ${place.kind}`)
+    const [target, ...args] = moveTo(keys, room, place)
+    const reply = await redis.moveJob(room, target, job.id, where.group, place.kind, ...args, ...packPatch(patch))
+    return reply === 'moved' ? 'cancelled' : undefined
+  }
+
   return {
+    /**
+     * Cancels a job: what is pending at once, what runs soon. What rests is deleted with its file.
+     */
+    async cancel(id: string): Promise<Cancellation | 'unknown'> {
+      for (let looks = 1; looks <= LOOKS; looks++) {
+        const sighting = await look(id)
+        if (!sighting) return 'unknown'
+        const cancellation = await cancelHere(sighting)
+        if (cancellation) return cancellation
+      }
+      throw new RedisUnavailable(`job ${id} moves faster than it can be cancelled`)
+    },
+
     /** Undefined when there is no such job. */
     look,
 

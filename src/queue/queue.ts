@@ -4,6 +4,7 @@ import { downloadsRoom, firstPlace, nextPlace, type Outcome, type RestReason } f
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
 import type { Keys } from './keys.ts'
+import { moveTo } from './move.ts'
 import type { Client } from './redis.ts'
 import type { AddReply } from './scripts.ts'
 
@@ -99,11 +100,10 @@ export function queueOf(
         return 'unknown'
       }
       const { place, patch } = nextPlace(job, outcome)
-      if (place.kind !== 'room') return 'absent'
-      const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place
-      const args = [id, group, limit, gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
-      const reply = await write('wakeJob', keys.room(room), keys.rest(reason), ...args)
-      return reply as 'woken' | 'absent' | 'unknown'
+      if (place.kind !== 'room' && place.kind !== 'gone') return 'absent'
+      const [target, ...args] = moveTo(keys, keys.rest(reason), place)
+      const reply = await write('moveJob', keys.rest(reason), target, id, '', place.kind, ...args, ...packPatch(patch))
+      return reply === 'moved' ? 'woken' : (reply as 'absent' | 'unknown')
     },
 
     async resting(reason, ms, count) {

@@ -3,7 +3,9 @@ import type { Result } from 'ioredis'
 
 const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
 const lib = read('lib')
+const rest = read('rest')
 const script = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + read(name) })
+const restScript = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + rest + read(name) })
 const plain = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: read(name) })
 const goLib = read('import/lib')
 const ofGoService = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: goLib + read(`import/${name}`) })
@@ -13,8 +15,9 @@ export const scripts = {
   addJobs: script('add'),
   claimJobs: script('claim'),
   extendLeases: script('extend'),
-  settleClaim: script('settle', 2),
-  wakeJob: script('wake', 2),
+  settleClaim: restScript('settle', 2),
+  moveJob: restScript('move', 2),
+  cancelClaim: script('cancel'),
   adjustGroup: script('adjust'),
   lookAtJob: plain('look'),
   whyWaiting: plain('why'),
@@ -26,8 +29,8 @@ export const scripts = {
   checkClaims: script('check/claims'),
   checkGroups: script('check/groups'),
   recountRoom: plain('check/recount'),
-  mendJob: script('check/mend'),
-  adoptJob: script('import/adopt'),
+  mendJob: restScript('check/mend'),
+  adoptJob: restScript('import/adopt'),
   peekGoJobs: ofGoService('peek'),
   takeGoJobs: ofGoService('take', 2),
   giveBackGoJob: ofGoService('give-back', 2),
@@ -78,9 +81,10 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     addJobs(room: string, maxPending: number, ...jobs: Args): Result<AddReply, Context>
     claimJobs(room: string, ...args: Args): Result<ClaimReply, Context>
-    extendLeases(room: string, ...args: Args): Result<string[], Context>
+    extendLeases(room: string, ...args: Args): Result<[lost: string[], cancelled: string[]], Context>
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
-    wakeJob(room: string, rest: string, ...args: Args): Result<string, Context>
+    moveJob(from: string, target: string, ...args: Args): Result<string, Context>
+    cancelClaim(room: string, id: string): Result<0 | 1, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
     lookAtJob(totals: string, id: string, spots: string, ...reasons: string[]): Result<LookReply, Context>
     whyWaiting(

@@ -44,6 +44,7 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   deliveryError: '',
   failures: [],
   receivedBytes: 0,
+  cancelled: false,
   createdMs: 0,
   ...fields,
 })
@@ -62,7 +63,7 @@ describe('where a new job begins', () => {
 describe('where a job goes next', () => {
   const toCallbacks: Place = { kind: 'room', room: 'callbacks:http', group: receiver }
   const ended = { result: result(true), storage: 'files' }
-  const toDeletions = (delayMs: number): Place => {
+  const toDeletions = (delayMs: number): Place & { kind: 'room' } => {
     return { kind: 'room', room: 'deletions:files', group: 'files', delayMs, shrink: true }
   }
 
@@ -92,13 +93,13 @@ describe('where a job goes next', () => {
       job: { request: { ...request, callbackType: undefined, callbackDst: undefined } },
       outcome: { kind: 'downloaded', ...ended },
       place: { kind: 'rest', reason: 'done' },
-      patch: { attempts: 2, ...ended },
+      patch: { attempts: 2, ...ended, tags: ['of:cats'] },
     },
     'failed, with nobody to call back': {
       job: { request: { ...request, callbackType: undefined, callbackDst: undefined } },
       outcome: { kind: 'downloaded', result: result(false), storage: 'files' },
       place: { kind: 'rest', reason: 'failed' },
-      patch: { attempts: 2, result: result(false), storage: 'files' },
+      patch: { attempts: 2, result: result(false), storage: 'files', tags: ['of:cats', 'code:http.404'] },
     },
     'to be downloaded again': {
       outcome: { kind: 'download-retry', delayMs: 120_000 },
@@ -130,9 +131,26 @@ describe('where a job goes next', () => {
     },
     'not delivered: it rests until somebody retries it': {
       job: ended,
-      outcome: { kind: 'delivery-failed', error: 'answered 503' },
+      outcome: { kind: 'delivery-failed', error: 'answered 503', failure: failure(1) },
       place: { kind: 'rest', reason: 'callback-failed' },
-      patch: { deliveries: 3, deliveryError: 'answered 503' },
+      patch: {
+        deliveries: 3,
+        deliveryError: 'answered 503',
+        failures: [failure(1)],
+        tags: ['of:cats', 'code:http.503', `to:${receiver}`],
+      },
+    },
+    'cancelled with a file: it is deleted, and the request stays': {
+      job: ended,
+      outcome: { kind: 'cancelled' },
+      place: { ...toDeletions(0), shrink: false },
+      patch: { cancelled: true, ...ended },
+    },
+    'cancelled, and its file deleted': {
+      job: { ...ended, cancelled: true },
+      outcome: { kind: 'deleted' },
+      place: { kind: 'rest', reason: 'cancelled' },
+      patch: { cancelled: true, result: { ...result(true), path: undefined }, tags: ['of:cats'] },
     },
     'retried by hand: the deliveries are counted anew': {
       job: ended,

@@ -65,6 +65,7 @@ describe('the record of a job', () => {
       deliveryError: '',
       failures: [],
       receivedBytes: 0,
+      cancelled: false,
       createdMs: 0,
     })
   })
@@ -82,12 +83,15 @@ describe('the record of a job', () => {
         { step: 'callback', code: 'receiver.status', atMs: 1_700_000_000_002, durationMs: 0 },
       ],
       receivedBytes: 5,
+      cancelled: true,
+      tags: ['of:cats'],
     }
     const flat = [...packPatch(patch), 'stalls', '2', 'created', '1700000000000', 'settled', 'token:1']
+    const { tags: _, ...known } = patch // only the queue reads them
     assert.deepEqual(unpackJob('AAAAAAAAAAAAAA', null, flat), {
       id: 'AAAAAAAAAAAAAA',
       request: undefined,
-      ...patch,
+      ...known,
       stalls: 2,
       createdMs: 1_700_000_000_000,
     })

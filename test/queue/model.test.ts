@@ -302,7 +302,8 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
           ) ?? [],
       )
       const args = claims.flatMap(({ id, token }) => [id, token, ''])
-      const lost = args.length === 0 ? [] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...args)
+      const [lost] =
+        args.length === 0 ? [[]] : await redis.extendLeases(keys.room(room), LEASE_MS, 'worker-0', 0, ...args)
       const expected = claims.filter((claim) => holder(claim) !== claim.token).map(({ id }) => id)
       assert.deepEqual(lost, expected)
       return nothing
@@ -324,9 +325,9 @@ async function run(q: TestQueue, clients: Clients, step: Step, before: Snapshot)
       const id = pick(clients.added, step.which)
       if (id === undefined) return nothing
       const rests = before.rest.get('callback-failed')?.has(id)
-      const args = [id, step.group, 0, '', 0, step.shrink ? '1' : '0', 'deliveries', 0]
-      const reply = await redis.wakeJob(keys.room('callbacks:http'), keys.rest('callback-failed'), ...args)
-      assert.equal(reply, rests ? 'woken' : exists(id) ? 'absent' : 'unknown')
+      const args = [id, '', 'room', step.group, 0, '', 0, step.shrink ? '1' : '0', 'deliveries', 0]
+      const reply = await redis.moveJob(keys.rest('callback-failed'), keys.room('callbacks:http'), ...args)
+      assert.equal(reply, rests ? 'moved' : exists(id) ? 'absent' : 'unknown')
       return rests ? () => new Map([[id, `pending callbacks:http ${step.group}`]]) : nothing
     }
   }

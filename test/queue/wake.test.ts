@@ -79,8 +79,8 @@ describe('waking a job that rests', () => {
 
   test('says that there is no such job', async (q) => {
     assert.equal(await q.queue.wake('AAAAAAAAAAAAAA', 'callback-failed', { kind: 'retried-by-hand' }), 'unknown')
-    const args = ['AAAAAAAAAAAAAA', 'group', 1, '', 0, '0'] as const
-    const reply = await q.redis.wakeJob(q.keys.room('callbacks:http'), q.keys.rest('callback-failed'), ...args)
+    const args = ['AAAAAAAAAAAAAA', '', 'room', 'group', 1, '', 0, '0'] as const
+    const reply = await q.redis.moveJob(q.keys.rest('callback-failed'), q.keys.room('callbacks:http'), ...args)
     assert.equal(reply, 'unknown')
     assert.deepEqual(await q.contents(), {})
   })

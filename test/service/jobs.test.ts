@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import type { JobView, WhyView } from '../../src/api/schemas/job.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
@@ -91,6 +93,56 @@ describe('looking at a job', () => {
     const response = await service.get(`/jobs/${id}`)
     assert.equal(response.headers.get('retry-after'), null)
     assert.equal((await whyOf(id)).code, 'finished')
+  })
+
+  describe('that is cancelled', () => {
+    const cancel = async (id: string) => {
+      const response = await fetch(`${service.url}/jobs/${id}`, { method: 'DELETE' })
+      return [response.status, ((await response.json()) as { state?: string }).state]
+    }
+
+    it('stops its download at once, in the process that runs it, and is not called back', async () => {
+      const url = origin.on('/endless', (_request, response) => void response.write('x'))
+      const id = await service.enqueue({ url, aggr_id: 'endless', aggr_limit: 1 })
+      const waiting = await service.enqueue({ url, aggr_id: 'endless', aggr_limit: 1 })
+      await eventually(() => assert.equal(origin.open, 1))
+      assert.deepEqual(await cancel(waiting), [200, 'cancelled'])
+      assert.deepEqual(await cancel(id), [202, 'cancelling'])
+      await eventually(() => assert.equal(origin.open, 0), 1000)
+      await eventually(async () => assert.equal((await look(id)).state, 'cancelled'))
+      assert.deepEqual(await cancel(id), [200, 'cancelled'])
+      assert.equal((await look(waiting)).state, 'cancelled')
+      const ids = service.receiver.received.map(({ callback }) => callback.job_id)
+      assert.ok(!ids.includes(id) && !ids.includes(waiting))
+    })
+
+    it('loses its file when nobody has been called back', async () => {
+      service.receiver.answer = () => 500
+      const id = await service.enqueue({ url: origin.on('/file', 'content') })
+      await eventually(async () => assert.equal((await look(id)).state, 'callback_failed'))
+      service.receiver.answer = () => 200
+      const file = path.join(service.root, id.slice(0, 3), id)
+      assert.ok(existsSync(file))
+      assert.deepEqual(await cancel(id), [202, 'expired'])
+      await eventually(() => assert.ok(!existsSync(file)))
+      await eventually(async () => assert.equal((await service.get(`/jobs/${id}`)).status, 404))
+    })
+
+    it('is refused when it was delivered, and when it is not there', async () => {
+      const { job_id } = await service.download({ url: origin.on('/delivered', 'content') })
+      await eventually(async () => assert.equal((await look(job_id)).state, 'delivered'))
+      assert.deepEqual(await cancel(job_id), [409, undefined])
+      assert.deepEqual(await cancel('AAAAAAAAAAAAAA'), [404, undefined])
+    })
+  })
+
+  it('rests when nobody is to be called, with its result and its file', async () => {
+    const url = origin.on('/polled', 'content')
+    const request = { aggr_id: 'polled', aggr_limit: 1, url, callback_type: 'none' }
+    const { id } = (await (await service.post('/download', request)).json()) as { id: string }
+    await eventually(async () => assert.equal((await look(id)).state, 'done'))
+    const { result, file, callback } = await look(id)
+    assert.deepEqual([result?.size, file?.path, callback], [7, `${id.slice(0, 3)}/${id}`, null])
   })
 
   it('answers 404 for one that there is not', async () => {

@@ -94,7 +94,7 @@ export function openQueue({ addr }: Pick<TestRedis, 'addr'>, where: Partial<Redi
       return (await room.claim(count, never)).claims
     },
     settle: (room, claim, place, patch = {}) => room.settle(claim, { place, patch }, never),
-    extend: (room, ...claims) => room.extend(claims.map((claim) => ({ claim }))),
+    extend: async (room, ...claims) => (await room.extend(claims.map((claim) => ({ claim })))).lost,
     travel: (ms) => travel(redis, base, ms),
     contents: () => contentsOf(redis, base),
     check: (options) => checkInvariants(redis, base, options),

@@ -5,13 +5,13 @@ import { Problem } from '../problems.ts'
 import { askAgainAfterS, jobView, whyView } from '../views.ts'
 
 export interface JobDeps {
-  jobs: Pick<Jobs, 'look' | 'why'>
+  jobs: Pick<Jobs, 'look' | 'why' | 'cancel'>
   horizons: Horizons
   /** Base of the files' URLs, or `""`. */
   downloadUrl: string
 }
 
-/** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. */
+/** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. `DELETE /jobs/:id`: cancels it. */
 export function jobRoutes({ jobs, horizons, downloadUrl }: JobDeps): Router {
   async function find(id: string): Promise<Sighting> {
     const sighting = isJobId(id) ? await jobs.look(id) : undefined
@@ -34,6 +34,14 @@ export function jobRoutes({ jobs, horizons, downloadUrl }: JobDeps): Router {
         waiting = await jobs.why(sighting, horizons)
       }
       ctx.body = whyView(sighting, waiting)
+    })
+    .delete('/jobs/:id', async (ctx) => {
+      const { id = '' } = ctx.params
+      const state = isJobId(id) ? await jobs.cancel(id) : 'unknown'
+      if (state === 'unknown') throw unknownJob(id)
+      if (state === 'over') throw new Problem(409, `id: the callback of ${id} was delivered: nothing is left to cancel`)
+      ctx.status = state === 'cancelled' ? 200 : 202
+      ctx.body = { id, state }
     })
 }
 

@@ -12,6 +12,9 @@ export const JobState = z
   .enum(jobStates)
   .describe('`expired`: its file is being deleted, but not because its callback was delivered')
 
+/** `DELETE /jobs/:id`. */
+export const CancelView = z.strictObject({ id: Id, state: z.enum(['cancelled', 'cancelling', 'expired']) })
+
 export const FailedAttempt = z.strictObject({
   step: z.enum(['download', 'callback']),
   code: z.string().describe('a stable code, such as `http.503`'),

@@ -4,6 +4,8 @@ import { restReasons } from '../../jobs/places.ts'
 export type KeyUse =
   | { use: 'job'; id: string }
   | { use: 'rest'; reason: string }
+  /** Those that rest for this reason and have a tag. */
+  | { use: 'tagged'; reason: string }
   | { use: 'room'; room: string }
   /** One of the lists that a room has once. */
   | {
@@ -51,8 +53,11 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
   const [, own = '', id = ''] = /^(request|state|rest|instances|reports|idempotency):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
-  if (own === 'rest')
-    return (restReasons as readonly string[]).includes(id) ? typed(own, { use: 'rest', reason: id }) : undefined
+  if (own === 'rest') {
+    const [reason = ''] = id.split(':', 1)
+    if (!(restReasons as readonly string[]).includes(reason)) return undefined
+    return typed(own, { use: id === reason ? 'rest' : 'tagged', reason })
+  }
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
   const [, ofGroup, part = '', group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
