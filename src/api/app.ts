@@ -3,15 +3,23 @@ import type { Log } from '../log.ts'
 import type { Queue } from '../queue/queue.ts'
 import { wantToken } from './auth.ts'
 import { answerProblems } from './problems.ts'
+import { type AggregationDeps, aggregationRoutes } from './routes/aggregations.ts'
 import { callbackRoutes } from './routes/callbacks.ts'
 import { dashboardRoutes } from './routes/dashboard.ts'
 import { type DownloadDeps, downloadRoutes } from './routes/downloads.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type JobDeps, jobRoutes } from './routes/jobs.ts'
+import { type ListDeps, listRoutes } from './routes/list.ts'
 import { type MetricsDeps, metricsRoutes } from './routes/metrics.ts'
 import { type StatsDeps, statsRoutes } from './routes/stats.ts'
 
-export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'>, MetricsDeps, JobDeps {
+export interface AppDeps
+  extends Omit<DownloadDeps, 'queue'>,
+    Omit<StatsDeps, 'queue'>,
+    MetricsDeps,
+    JobDeps,
+    AggregationDeps,
+    ListDeps {
   queue: Queue
   heartbeatPath: string | undefined
   tokens: string[] | undefined
@@ -32,7 +40,9 @@ export function app(deps: AppDeps): Koa {
   for (const router of [
     downloadRoutes(deps),
     callbackRoutes(deps.queue),
+    listRoutes(deps),
     jobRoutes(deps),
+    aggregationRoutes(deps),
     healthRoutes(deps.heartbeatPath, deps.queue),
     metricsRoutes(deps),
     statsRoutes(deps),

@@ -2,13 +2,16 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
+import { listingOf } from '../queue/listing.ts'
 import { queueOf } from '../queue/queue.ts'
 import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { retryingOf } from '../queue/retrying.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
 
@@ -32,10 +35,15 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const redis = connect(options.redis, 'impatient', log)
   const keys = keysOf(options.redis.key_prefix)
   const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
+  const jobs = jobsOf(redis, keys, queue)
+  const listing = listingOf(redis, keys)
   const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
   const koa = app({
     queue: allPromptly(redis, queue),
-    jobs: allPromptly(redis, jobsOf(redis, keys, queue)),
+    jobs: allPromptly(redis, jobs),
+    listing: allPromptly(redis, listing),
+    retrying: allPromptly(redis, retryingOf(redis, keys, queue, listing)),
+    aggregations: allPromptly(redis, aggregationsOf(redis, keys, jobs)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
     horizons: options.horizons,

@@ -56,7 +56,8 @@ export type Outcome =
   | { kind: 'delivered'; deletionDelayMs: number }
   | { kind: 'delivery-retry'; delayMs: number; error: string; failure?: Failure }
   | { kind: 'delivery-failed'; error: string; failure?: Failure }
-  | { kind: 'retried-by-hand' }
+  | { kind: 'retried-by-hand'; delayMs?: number }
+  | { kind: 'downloaded-again'; delayMs: number }
   | { kind: 'deleted' }
   | { kind: 'deletion-retry'; delayMs: number }
   /** Nobody wants it any more. `storage`: where the worker that gave it up keeps files. */
@@ -174,11 +175,17 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
         place: { kind: 'rest', reason: 'callback-failed' },
       }
     }
-    case 'retried-by-hand':
-      return {
-        patch: { deliveries: 0, deliveryError: '' },
-        place: job.result ? callbackPlace(job, job.result) : { kind: 'rest', reason: 'callback-failed' },
-      }
+    case 'retried-by-hand': {
+      const { delayMs } = outcome
+      const place = job.result ? callbackPlace(job, job.result) : atRest('callback-failed')
+      const later = place.kind === 'room' && delayMs !== undefined && { delayMs }
+      return { patch: { deliveries: 0, deliveryError: '' }, place: { ...place, ...later } }
+    }
+    case 'downloaded-again': {
+      const { delayMs } = outcome
+      const place = job.request ? { ...firstPlace(job.request), delayMs } : atRest('failed')
+      return { patch: { attempts: 0, result: null }, place }
+    }
     case 'deleted': {
       const { cancelled, result } = job
       // its caller may still ask what became of it
@@ -241,6 +248,8 @@ function tagsOf({ request, result }: Job, reason: RestReason, code: string): str
     ...(target ? [receiverTag(receiverOf(target))] : []),
   ]
 }
+
+const atRest = (reason: RestReason): Place => ({ kind: 'rest', reason })
 
 const remembered = (job: Job, failure: Failure | undefined) =>
   failure && { failures: [...job.failures, failure].slice(-MAX_FAILURES) }

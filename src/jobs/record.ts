@@ -46,7 +46,8 @@ export interface Patch {
   attempts?: number
   deliveries?: number
   deletions?: number
-  result?: DownloadResult
+  /** null: there is none any more. */
+  result?: DownloadResult | null
   storage?: string
   deliveryError?: string
   failures?: Failure[]
@@ -62,7 +63,7 @@ export function packPatch(patch: Patch): string[] {
   if (patch.attempts !== undefined) flat.push('attempts', String(patch.attempts))
   if (patch.deliveries !== undefined) flat.push('deliveries', String(patch.deliveries))
   if (patch.deletions !== undefined) flat.push('deletions', String(patch.deletions))
-  if (patch.result !== undefined) flat.push('result', JSON.stringify(patch.result))
+  if (patch.result !== undefined) flat.push('result', patch.result ? JSON.stringify(patch.result) : '')
   if (patch.storage !== undefined) flat.push('storage', patch.storage)
   if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
   if (patch.failures !== undefined) flat.push('failures', packFailures(patch.failures))
@@ -103,7 +104,7 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     deliveries: Number(of.get('deliveries') ?? 0),
     deletions: Number(of.get('deletions') ?? 0),
     stalls: Number(of.get('stalls') ?? 0),
-    result: result === undefined ? undefined : (JSON.parse(result) as DownloadResult),
+    result: result ? (JSON.parse(result) as DownloadResult) : undefined,
     storage: of.get('storage'),
     deliveryError: of.get('delivery_error') ?? '',
     failures: unpackFailures(of.get('failures') ?? ''),

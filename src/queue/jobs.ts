@@ -15,6 +15,7 @@ import type { Waiting } from '../jobs/why.ts'
 import type { Keys } from './keys.ts'
 import { moveTo } from './move.ts'
 import type { Queue } from './queue.ts'
+import { recordsOf } from './records.ts'
 import { type Client, RedisUnavailable } from './redis.ts'
 
 /** A job, and where it was at that moment. */
@@ -92,6 +93,18 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
         if (cancellation) return cancellation
       }
       throw new RedisUnavailable(`job ${id} moves faster than it can be cancelled`)
+    },
+
+    /**
+     * Cancels jobs that were pending in a group.
+     *
+     * @returns how many were
+     */
+    async cancelIn({ room, group }: Spot, ids: string[]): Promise<number> {
+      const found = await recordsOf(redis, keys, ids)
+      const where = { kind: 'pending', room, group, startsMs: 0 } as const
+      const replies = await Promise.all(found.map((job) => job && cancelHere({ job, where, nowMs: 0 })))
+      return replies.filter((reply) => reply === 'cancelled').length
     },
 
     /** Undefined when there is no such job. */

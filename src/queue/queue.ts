@@ -11,6 +11,8 @@ import type { AddReply } from './scripts.ts'
 /** What an operator sets of a group. */
 export interface GroupSettings {
   limit?: number
+  /** Jobs begun per second, at most. */
+  rate?: number
   paused?: boolean
 }
 

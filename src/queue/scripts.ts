@@ -19,7 +19,12 @@ export const scripts = {
   moveJob: restScript('move', 2),
   cancelClaim: script('cancel'),
   adjustGroup: script('adjust'),
+  amendGroup: script('amend'),
   lookAtJob: plain('look'),
+  lookAtGroups: plain('look-groups'),
+  readJobs: plain('read'),
+  pageOfJobs: { lua: read('page') }, // any number of keys
+  reserveTime: plain('reserve'),
   whyWaiting: plain('why'),
   touch: plain('touch'),
   reportInstance: plain('report', 2),
@@ -75,6 +80,19 @@ export type WhyReply = [
   runningJobs: string[],
 ]
 
+/** Of a group, as look-groups.lua lists it. */
+export type GroupRow = [
+  pending: number,
+  running: number,
+  brought: string | null,
+  operator: string,
+  heldUntilMs: string,
+  firstMs: string | null,
+  failed: number,
+  callbackFailed: number,
+]
+export type GroupsReply = [nowMs: number, roomLimit: string, ...groups: GroupRow[]]
+
 type Args = (string | number)[]
 
 declare module 'ioredis' {
@@ -86,6 +104,11 @@ declare module 'ioredis' {
     moveJob(from: string, target: string, ...args: Args): Result<string, Context>
     cancelClaim(room: string, id: string): Result<0 | 1, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
+    amendGroup(room: string, group: string, amendment: string): Result<string, Context>
+    lookAtGroups(room: string, ...groups: string[]): Result<GroupsReply, Context>
+    readJobs(totals: string, ...ids: string[]): Result<[request: string | null, state: string[]][], Context>
+    pageOfJobs(numberOfKeys: number, ...keysAndArgs: Args): Result<string[], Context>
+    reserveTime(reserved: string, ms: number): Result<number, Context>
     lookAtJob(totals: string, id: string, spots: string, ...reasons: string[]): Result<LookReply, Context>
     whyWaiting(
       room: string,

@@ -129,7 +129,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   if (own === 'state') return void states.set(id, texts(value))
   if (own === 'rest') return void (id.includes(':') ? tagged : rest).set(id, numbers(value))
   if (own) return
-  if (name.startsWith('idempotency:')) {
+  if (name.startsWith('idempotency:') || name === 'retries') {
     assert.ok(ttlMs > 0, `${key} stays for ever`)
     return
   }

@@ -26,6 +26,7 @@ const TYPES: Record<string, string> = {
   totals: 'hash',
   rooms: 'set',
   probe: 'string',
+  retries: 'string',
   imported: 'set',
   idempotency: 'string',
   line: 'zset',
@@ -49,7 +50,7 @@ const TYPES: Record<string, string> = {
  */
 export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: string } | undefined {
   const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
-  if (['totals', 'rooms', 'imported', 'probe'].includes(name)) return typed(name, { use: 'other' })
+  if (['totals', 'rooms', 'imported', 'probe', 'retries'].includes(name)) return typed(name, { use: 'other' })
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
   const [, own = '', id = ''] = /^(request|state|rest|instances|reports|idempotency):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
