@@ -65,7 +65,7 @@ const subpath = text(1024)
   .transform((path) => path.split('/').filter(Boolean).join('/'))
 
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
-const Body = z.object(
+export const DownloadBody = z.object(
   {
     aggr_id: text(1024),
     aggr_limit: integer(1, 2 ** 31 - 1),
@@ -91,7 +91,7 @@ const Body = z.object(
   },
   'the body must be a JSON object',
 )
-type Body = z.infer<typeof Body>
+export type DownloadBody = z.infer<typeof DownloadBody>
 
 /** An empty string in an optional field means absent, as does null. */
 const withoutEmpty = (body: unknown) =>
@@ -106,9 +106,9 @@ const withoutEmpty = (body: unknown) =>
  */
 export function downloadRequestSchema(backends: readonly CallbackType[]) {
   return z
-    .preprocess(withoutEmpty, Body)
+    .preprocess(withoutEmpty, DownloadBody)
     .superRefine((body, issue) => {
-      const complain = (field: keyof Body, message: string) =>
+      const complain = (field: keyof DownloadBody, message: string) =>
         issue.addIssue({ code: 'custom', path: [field], message })
 
       if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
@@ -128,7 +128,11 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       if (body.callback_error_dst && !errorType) complain('callback_error_type', 'is required with callback_error_dst')
       check(errorType, body.callback_error_dst, ['callback_error_type', 'callback_error_dst'])
 
-      function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
+      function check(
+        type: CallbackType | undefined,
+        dst: string | undefined,
+        fields: [keyof DownloadBody, keyof DownloadBody],
+      ) {
         if (!type || !dst) return
         if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
         const wrong = destinationFault(type, dst)
@@ -163,13 +167,17 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
 }
 
 /** `callback_url` is the older name of an HTTP callback, and wins. */
-function callbackOf(body: Body) {
+function callbackOf(body: DownloadBody) {
   const { callback_url, callback_type, callback_dst } = body
-  const named = (type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) => {
+  const named = (
+    type: CallbackType | undefined,
+    dst: string | undefined,
+    fields: [keyof DownloadBody, keyof DownloadBody],
+  ) => {
     return { type, dst, fields, none: false }
   }
   if (callback_url) return named('http', callback_url, ['callback_url', 'callback_url'])
-  const fields: [keyof Body, keyof Body] = ['callback_type', 'callback_dst']
+  const fields: [keyof DownloadBody, keyof DownloadBody] = ['callback_type', 'callback_dst']
   if (callback_type === 'none') return { ...named(undefined, undefined, fields), none: true }
   return named(callback_type, callback_dst, fields)
 }

@@ -154,7 +154,8 @@ async function serveApi(
     deliveryRetries: notifier.max_retries,
   }
   const downloadUrl = downloadUrlOf(config)
-  await serve({ redis, api, backends: typesOf(backends), horizons, downloadUrl, graceMs, log, onListening }, stop)
+  const given = { redis, api, backends: typesOf(backends), horizons, downloadUrl, version: version(), graceMs }
+  await serve({ ...given, log, onListening }, stop)
 }
 
 /** A worker that has nothing to do calls more often than that. */

@@ -37,9 +37,16 @@ export function answerProblems(log: Log): Middleware {
   }
 }
 
-/** As it travels. */
-export const problemBody = ({ status, message }: Problem) => {
-  return { type: 'about:blank', title: STATUS_CODES[status], status, detail: message }
+/** As it travels (RFC 9457). */
+export const ProblemView = z.strictObject({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().describe('names what was wrong'),
+})
+
+export const problemBody = ({ status, message }: Problem): z.infer<typeof ProblemView> => {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail: message }
 }
 
 /** What is answered to a request that ended with `error`. */

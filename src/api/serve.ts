@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
@@ -22,6 +23,8 @@ export interface ServeOptions {
   horizons: Horizons
   /** Base of the files' URLs, or `""`. */
   downloadUrl: string
+  /** Of this software. */
+  version: string
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -36,6 +39,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const keys = keysOf(options.redis.key_prefix)
   const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
   const jobs = jobsOf(redis, keys, queue)
+  const subscriber = connect(options.redis, 'patient', log)
+  const events = eventsOf(redis, subscriber, keys, log)
   const listing = listingOf(redis, keys)
   const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
   const koa = app({
@@ -46,8 +51,11 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     aggregations: allPromptly(redis, aggregationsOf(redis, keys, jobs)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
+    events,
+    stop,
     horizons: options.horizons,
     downloadUrl: options.downloadUrl,
+    version: options.version,
     backends: options.backends,
     maxBodyBytes: api.max_body_bytes,
     maxBatchBytes: api.max_batch_bytes,
@@ -72,7 +80,9 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    events.close()
     redis.disconnect()
+    subscriber.disconnect()
   }
 }
 

@@ -3,6 +3,7 @@ import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
@@ -46,6 +47,7 @@ export async function runProcessor(
   const queue = queueOf(redis, keys)
   const instances = instancesOf(redis, keys, 'processor')
   const instance = instanceName()
+  const events = eventsOf(redis, subscriber, keys, log)
   const stats = processorStats()
 
   const storage = storageFor(filestorage)
@@ -97,6 +99,7 @@ export async function runProcessor(
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,
+          tell: events.tell,
           log,
         },
         stop,
@@ -107,6 +110,7 @@ export async function runProcessor(
           run: deleting(storage, stats, log),
           concurrency: DELETIONS,
           graceMs,
+          tell: events.tell,
           log,
         },
         stop,
@@ -118,6 +122,7 @@ export async function runProcessor(
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all([fetch.close(), storage.close(), buckets.close()])
     names.close()
+    events.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')

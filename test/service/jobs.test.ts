@@ -97,7 +97,7 @@ describe('looking at a job', () => {
 
   describe('that is cancelled', () => {
     const cancel = async (id: string) => {
-      const response = await fetch(`${service.url}/jobs/${id}`, { method: 'DELETE' })
+      const response = await service.send('DELETE', `/jobs/${id}`)
       return [response.status, ((await response.json()) as { state?: string }).state]
     }
 

@@ -36,7 +36,7 @@ describe('operating aggregations', () => {
   }
   const of = (name: string) => `/aggregations/${encodeURIComponent(name)}`
   const send = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(service.url + path, { method, body: body === undefined ? null : JSON.stringify(body) })
+    const response = await service.send(method, path, body)
     return { status: response.status, body: (await response.json()) as AggregationView & Record<string, unknown> }
   }
   const look = async (name: string) => (await send('GET', of(name))).body

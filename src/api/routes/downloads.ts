@@ -2,6 +2,8 @@ import Router from '@koa/router'
 import type { ZodType } from 'zod'
 import { downloadRequestSchema } from '../../download-request.ts'
 import type { CallbackType, DownloadRequest } from '../../jobs/job.ts'
+import { downloadsRoom } from '../../jobs/places.ts'
+import type { Events } from '../../queue/events.ts'
 import type { Acceptance, NewJob, Queue } from '../../queue/queue.ts'
 import { RedisUnavailable } from '../../queue/redis.ts'
 import { idempotencyKeys } from '../idempotency.ts'
@@ -14,6 +16,8 @@ export interface DownloadDeps {
   backends: readonly CallbackType[]
   maxBodyBytes: number
   maxBatchBytes: number
+  /** Told what happens to jobs. */
+  events: Pick<Events, 'tell'>
 }
 
 /** Jobs of one batch. */
@@ -26,13 +30,23 @@ const CHUNK_BYTES = 4 * 1024 * 1024
  * `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. `POST /downloads`: the same for many,
  * each with an answer of its own.
  */
-export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes }: DownloadDeps): Router {
+export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes, events }: DownloadDeps): Router {
   const schema = downloadRequestSchema(backends)
+  const accept = async (jobs: NewJob[]) => {
+    const acceptances = await queue.accept(jobs)
+    for (const [i, { request }] of jobs.entries()) {
+      const accepted = acceptances[i]
+      if (accepted && 'id' in accepted) {
+        events.tell({ id: accepted.id, event: 'accepted', room: downloadsRoom, group: request.aggrId })
+      }
+    }
+    return acceptances
+  }
   return new Router()
     .post('/download', async (ctx) => {
       const keyOf = idempotencyKeys(ctx)
       const request = schema.parse(await readJson(ctx.req, maxBodyBytes))
-      const [acceptance] = await queue.accept([{ request, idempotencyKey: keyOf(0) }])
+      const [acceptance] = await accept([{ request, idempotencyKey: keyOf(0) }])
       ctx.status = 201
       ctx.body = { id: idOf(acceptance) }
     })
@@ -43,7 +57,7 @@ export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes }:
       let chunk: Candidate[] = []
       let bytes = 0
       const flush = async () => {
-        answers.push(...(await acceptAll(queue, chunk)))
+        answers.push(...(await acceptAll(accept, chunk)))
         chunk = []
         bytes = 0
       }
@@ -77,12 +91,12 @@ function candidate(
 }
 
 /** When Redis goes away in the middle of a batch, what it had before stays answered with ids. */
-async function acceptAll(queue: Pick<Queue, 'accept'>, candidates: Candidate[]): Promise<Answer[]> {
+async function acceptAll(accept: Queue['accept'], candidates: Candidate[]): Promise<Answer[]> {
   const jobs = candidates.filter((one): one is NewJob => !(one instanceof Problem))
   let acceptances: Acceptance[] = []
   let trouble: RedisUnavailable | undefined
   try {
-    if (jobs.length > 0) acceptances = await queue.accept(jobs)
+    if (jobs.length > 0) acceptances = await accept(jobs)
   } catch (error) {
     if (!(error instanceof RedisUnavailable)) throw error
     trouble = error

@@ -1,5 +1,6 @@
 import Router from '@koa/router'
 import { isJobId } from '../../jobs/job.ts'
+import type { Events } from '../../queue/events.ts'
 import type { Horizons, Jobs, Sighting } from '../../queue/jobs.ts'
 import { Problem } from '../problems.ts'
 import { askAgainAfterS, jobView, whyView } from '../views.ts'
@@ -9,10 +10,11 @@ export interface JobDeps {
   horizons: Horizons
   /** Base of the files' URLs, or `""`. */
   downloadUrl: string
+  events: Pick<Events, 'tell'>
 }
 
 /** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. `DELETE /jobs/:id`: cancels it. */
-export function jobRoutes({ jobs, horizons, downloadUrl }: JobDeps): Router {
+export function jobRoutes({ jobs, horizons, downloadUrl, events }: JobDeps): Router {
   async function find(id: string): Promise<Sighting> {
     const sighting = isJobId(id) ? await jobs.look(id) : undefined
     if (!sighting) throw unknownJob(id)
@@ -40,6 +42,8 @@ export function jobRoutes({ jobs, horizons, downloadUrl }: JobDeps): Router {
       const state = isJobId(id) ? await jobs.cancel(id) : 'unknown'
       if (state === 'unknown') throw unknownJob(id)
       if (state === 'over') throw new Problem(409, `id: the callback of ${id} was delivered: nothing is left to cancel`)
+      // what runs is told of by whoever stops it
+      if (state !== 'cancelling') events.tell({ id, event: 'cancelled', room: '', group: '' })
       ctx.status = state === 'cancelled' ? 200 : 202
       ctx.body = { id, state }
     })
