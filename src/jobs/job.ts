@@ -89,8 +89,24 @@ export interface Job {
   createdMs: number
 }
 
-/** 10 random bytes from the CSPRNG, base64url: 14 characters. */
-export const newJobId = (): string => randomBytes(10).toString('base64url')
+const ID_BYTES = 10
+/** So many ids in a row share their first three characters: those name the folder of the file (see `filePath`). */
+const IDS_A_FOLDER = 64
+
+let random = Buffer.alloc(0)
+
+/**
+ * 10 random bytes from the CSPRNG, base64url: 14 characters. Of its 80 bits the first 18, its folder, are drawn anew for
+ * every 64th id only: to make a folder, and to sync it, costs as much as the file (docs/performance.md). 62 bits that
+ * nobody can guess are left.
+ */
+export function newJobId(): string {
+  if (random.length <= ID_BYTES) random = randomBytes(ID_BYTES * (IDS_A_FOLDER + 1))
+  const folder = random.toString('base64url', random.length - ID_BYTES).slice(0, 3)
+  const own = random.toString('base64url', 0, ID_BYTES).slice(3)
+  random = random.subarray(ID_BYTES)
+  return folder + own
+}
 
 const JOB_ID = /^[A-Za-z0-9_-]{14}$/
 export const isJobId = (text: string): boolean => JOB_ID.test(text)

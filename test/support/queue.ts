@@ -6,7 +6,7 @@ import { type Keys, keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
 import { type Client, connect, type RedisConfig } from '../../src/queue/redis.ts'
 import { type Claim, type Room, type RoomOptions, roomOf } from '../../src/queue/room.ts'
-import { type CheckOptions, checkInvariants, contentsOf, type Snapshot, travel } from './queue-invariants.ts'
+import { type CheckOptions, checkInvariants, contentsOf, dumpOf, type Snapshot, travel } from './queue-invariants.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from './redis.ts'
 
 export { checkInvariants, type RoomState, type Snapshot, travel } from './queue-invariants.ts'
@@ -46,10 +46,10 @@ export interface TestQueue extends AsyncDisposable {
 export async function addByScript(
   redis: Client,
   room: string,
-  job: { id: string; request?: string; group?: string; limit?: number; delayMs?: number },
+  job: { id: string; request?: string; group?: string; limit?: number; gift?: string; delayMs?: number },
 ): Promise<string | undefined> {
-  const { id, request: text = packRequest(request()), group = 'group', limit = 8, delayMs = 0 } = job
-  return (await redis.addJobs(room, 0, id, text, group, limit, '', delayMs, 0, 0, '', ''))[1]
+  const { id, request: text = packRequest(request()), group = 'group', limit = 8, gift = '', delayMs = 0 } = job
+  return (await redis.addJobs(room, 0, id, text, group, limit, gift, delayMs, 0, 0, '', ''))[1]
 }
 
 /** A signal that never aborts. */
@@ -96,7 +96,7 @@ export function openQueue({ addr }: Pick<TestRedis, 'addr'>, where: Partial<Redi
     settle: (room, claim, place, patch = {}) => room.settle(claim, { place, patch }, never),
     extend: async (room, ...claims) => (await room.extend(claims.map((claim) => ({ claim })))).lost,
     travel: (ms) => travel(redis, base, ms),
-    contents: () => contentsOf(redis, base),
+    contents: async () => contentsOf(await dumpOf(redis, base)),
     check: (options) => checkInvariants(redis, base, options),
     async [Symbol.asyncDispose]() {
       redis.disconnect()
