@@ -90,7 +90,8 @@ export function reasonsOf(waiting: Waiting): [Reason, ...Reason[]] {
     const text = causes[code](waiting)
     return text === undefined ? [] : [{ code, text }]
   })
-  return found as [Reason, ...Reason[]] // the last cause always holds
+  // the last one always holds, and says nothing beside another
+  return (found.length > 1 ? found.slice(0, -1) : found) as [Reason, ...Reason[]]
 }
 
 const workerOf = (room: string) =>

@@ -128,7 +128,7 @@ describe('enqueueing', () => {
     assert.equal(why.code, 'no_worker')
     assert.deepEqual(
       why.also.map(({ code }) => code),
-      ['not_before', 'behind', 'worker_busy'],
+      ['not_before', 'behind'],
     )
     for (const wrong of [
       { not_before: 'tomorrow' },
