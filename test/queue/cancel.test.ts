@@ -2,19 +2,9 @@ import assert from 'node:assert/strict'
 import { Cancelled, type Lease, leasesOf } from '../../src/leases.ts'
 import { jobsOf } from '../../src/queue/jobs.ts'
 import { never, queueSuite, type TestQueue, until } from '../support/queue.ts'
+import { RESULT as result } from '../support/samples.ts'
 import { startWorker, untilAborted } from '../support/worker.ts'
 
-const result = {
-  success: true,
-  error: '',
-  errorCode: '',
-  responseCode: 200,
-  imageSize: '',
-  size: 3,
-  sha256: 'abc',
-  mimeType: 'text/plain',
-  path: 'abc/abcdef',
-}
 const receiver = 'http://receiver.example:80'
 
 describe('cancelling a job', () => {
@@ -89,6 +79,7 @@ describe('cancelling a job', () => {
 
   test('tells who runs it at once, and keeps its place in the group until that one has stopped', async (q) => {
     const id = await q.add({ aggrLimit: 1 })
+    await q.travel(1)
     await q.add({ aggrLimit: 1 })
     const reasons: unknown[] = []
     await using worker = startWorker(q, {

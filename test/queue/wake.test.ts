@@ -2,18 +2,7 @@ import assert from 'node:assert/strict'
 import type { RestReason } from '../../src/jobs/places.ts'
 import { booksOf } from '../../src/queue/books.ts'
 import { queueSuite, type TestQueue } from '../support/queue.ts'
-
-const result = {
-  success: true,
-  error: '',
-  errorCode: '',
-  responseCode: 200,
-  imageSize: '',
-  size: 3,
-  sha256: 'abc',
-  mimeType: 'text/plain',
-  path: 'abc/abcdef',
-}
+import { RESULT as result } from '../support/samples.ts'
 
 describe('waking a job that rests', () => {
   const { test } = queueSuite()
