@@ -33,6 +33,10 @@ export interface DownloadRequest {
   s3Region?: string | undefined
   /** Folder under the root, in front of the id's own. */
   subpath?: string | undefined
+  /** 1 to 9: before all jobs of its aggregation with a lower one, as long as it did not fail. */
+  priority?: number | undefined
+  /** ms since the epoch: it does not start before. */
+  notBeforeMs?: number | undefined
 }
 
 /** How a download ended. */
@@ -49,6 +53,19 @@ export interface DownloadResult {
   /** Relative path of the stored file; absent when nothing of ours is to be deleted. */
   path?: string | undefined
 }
+
+/** An attempt that failed: at the download, or at the callback. */
+export interface Failure {
+  step: 'download' | 'callback'
+  /** See `ErrorCode`. */
+  code: string
+  /** When it ended, ms since the epoch, by the clock of the process that ran it. */
+  atMs: number
+  durationMs: number
+}
+
+/** So many of a job's failures are remembered, the last ones. */
+export const MAX_FAILURES = 8
 
 /** A job as it is known to whoever claims it. */
 export interface Job {
@@ -70,6 +87,12 @@ export interface Job {
   storage: string | undefined
   /** Why the last delivery failed, or `""`. */
   deliveryError: string
+  /** The last attempts that failed, oldest first. */
+  failures: Failure[]
+  /** Decoded bytes that the attempt under way had received when its lease was extended last. */
+  receivedBytes: number
+  /** Its caller does not want it any more. */
+  cancelled: boolean
   /** ms since the epoch, by Redis's clock. */
   createdMs: number
 }

@@ -106,7 +106,7 @@ export function attempt({ fetcher, partials, mime, store, maxBytes, maxPixels, l
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
       if (complaint) throw new JobError('mime.mismatch', complaint, { retriable: false })
       if (spool.size() === 0) spool.add(head)
-      await takeAll(body, spool)
+      await takeAll(body, spool, lease)
       lease.leave()
       const { file, sha256 } = await spool.finish()
       const received = { handle: file.handle, head: file.bytes ?? head, size: file.size, mimeType }
@@ -141,8 +141,9 @@ interface Transfer {
   spool: Spool
 }
 
-async function takeAll(body: AsyncIterator<Uint8Array>, spool: Spool): Promise<void> {
+async function takeAll(body: AsyncIterator<Uint8Array>, spool: Spool, lease: Pick<Lease, 'progress'>): Promise<void> {
   for (let next = await body.next(); !next.done; next = await body.next()) {
+    lease.progress(spool.size())
     if (spool.add(next.value)) await spool.spill()
   }
 }

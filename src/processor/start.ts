@@ -3,6 +3,7 @@ import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
@@ -48,6 +49,7 @@ export async function runProcessor(
   const queue = queueOf(redis, keys)
   const instances = instancesOf(redis, keys, 'processor')
   const instance = instanceName()
+  const events = eventsOf(redis, subscriber, keys, log)
   const stats = processorStats()
 
   const storage = storageFor(filestorage)
@@ -76,7 +78,7 @@ export async function runProcessor(
     Promise.all([
       partial.sweep(!disk.hasRoom()),
       storage.sweep?.(),
-      expire(queue, processor.rest_ttl_days * DAY_MS, stop),
+      expire(queue, processor.rest_ttl_days * DAY_MS, storage.name, stop),
     ]).catch((error) => log.warn({ error: String(error) }, 'sweeping failed'))
   void sweep()
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
@@ -112,6 +114,7 @@ export async function runProcessor(
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,
+          tell: events.tell,
           log,
         },
         stop,
@@ -122,6 +125,7 @@ export async function runProcessor(
           run: deleting(storage, stats, log),
           concurrency: DELETIONS,
           graceMs,
+          tell: events.tell,
           log,
         },
         stop,
@@ -133,6 +137,7 @@ export async function runProcessor(
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all([fetch.close(), mime.close(), storage.close(), buckets.close()])
     names.close()
+    events.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')

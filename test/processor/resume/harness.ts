@@ -101,7 +101,13 @@ export async function startWorkshop(config: Partial<FetchConfig> = {}): Promise<
           const asked = request({ url, ...fields })
           const job = { ...unpackJob(id, null, []), request: asked, handled: known.has(id) }
           known.add(id)
-          const lease: Lease = { claim: { job, token: 't', group: 'g', gift: '' }, signal, confirm, leave() {} }
+          const lease: Lease = {
+            claim: { job, token: 't', group: 'g', gift: '' },
+            signal,
+            confirm,
+            leave() {},
+            progress() {},
+          }
           return run(job, asked, lease)
         },
       }
