@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'redirect.invalid'
   | 'request.invalid'
   | 'guard.private_address'
+  | 'guard.port'
   | 'guard.scheme'
   | 'limit.bytes'
   | 'mime.mismatch'

@@ -164,10 +164,10 @@ describe('the guarded agent', () => {
     assert.equal(await harness.get(origin.url), 'received')
     await assert.rejects(
       harness.get('http://169.254.169.254/latest/meta-data/'),
-      refused('169.254.169.254 is link-local'),
+      refused('169.254.169.254 is a cloud metadata address'),
     )
     await assert.rejects(harness.get('http://[fe80::1]/'), refused('link-local'))
-    await assert.rejects(harness.get('http://metadata.test/'), refused('metadata.test (169.254.169.254) is link-local'))
+    await assert.rejects(harness.get('http://metadata.test/'), refused('metadata.test (169.254.169.254) is a cloud'))
   })
 
   it('uses the hosts file of the machine', async () => {

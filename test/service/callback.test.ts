@@ -291,8 +291,8 @@ describe('the callback', () => {
     })
 
     it('connection was refused; it is retried', async () => {
-      const id = await service.enqueue({ url: 'http://127.0.0.1:1/' })
-      assertFailed(await service.receiver.callbackOf(id), /refused by 127\.0\.0\.1:1/, 'connect.refused', 0)
+      const id = await service.enqueue({ url: 'http://127.0.0.1:2/' })
+      assertFailed(await service.receiver.callbackOf(id), /refused by 127\.0\.0\.1:2/, 'connect.refused', 0)
       assert.equal(await attemptsOf(id), 2)
     })
 

@@ -199,11 +199,11 @@ describe('the request to the origin', () => {
       const callback = await service.download({
         url: origin.on('/proxied', 'ok'),
         aggr_id: 'no proxy',
-        aggr_proxy: 'http://me:proxysecret@127.0.0.1:1/',
+        aggr_proxy: 'http://me:proxysecret@127.0.0.1:2/',
       })
       const { error, error_code, response_code } = callback
       assert.deepEqual([error_code, response_code], ['proxy.failed', 0])
-      assert.match(error, /proxy failed: .*127\.0\.0\.1:1/)
+      assert.match(error, /proxy failed: .*127\.0\.0\.1:2/)
       assert.ok(!said(service).includes('proxysecret'))
     })
   })
@@ -236,7 +236,7 @@ describe('the request to the origin', () => {
       `${origin.url}/leads-away`,
       origin.on('/fine', 'fine'),
       `${origin.url}/absent`,
-      'http://127.0.0.1:1/',
+      'http://127.0.0.1:2/',
       'http://nobody.invalid/',
       `https://${new URL(origin.url).host}/`,
     ].map(withSecrets)
@@ -247,11 +247,11 @@ describe('the request to the origin', () => {
       assert.equal(resource_url, urls[i])
       for (const secret of secrets) assert.ok(!JSON.stringify(rest).includes(secret), JSON.stringify(rest))
     }
-    const refused = withSecrets('http://127.0.0.1:1/')
+    const refused = withSecrets('http://127.0.0.1:2/')
     const lost = await service.enqueue({ url: urls[2], callback_dst: refused, callback_error_dst: refused })
     await service.role('start').logged(({ msg, job_id }) => msg === 'callback failed' && job_id === lost)
     const log = said(service)
-    assert.ok(log.includes('/broken?') && log.includes('127.0.0.1:1'), 'the rest of the URLs is there')
+    assert.ok(log.includes('/broken?') && log.includes('127.0.0.1:2'), 'the rest of the URLs is there')
     for (const secret of secrets) assert.ok(!log.includes(secret), log.slice(log.indexOf(secret) - 300).slice(0, 400))
   })
 })
