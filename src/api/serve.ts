@@ -2,6 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import type { Guards } from '../net/address-guard.ts'
+import { resolver } from '../net/resolver.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
 import { instancesOf } from '../queue/instances.ts'
@@ -15,6 +17,8 @@ export interface ServeOptions {
   redis: RedisConfig
   api: ApiConfig
   backends: CallbackType[]
+  /** As the processors and notifiers of the deployment have them. */
+  guards: Guards
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -26,6 +30,7 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
+  const names = resolver()
   const keys = keysOf(options.redis.key_prefix)
   const instances = (role: 'processor' | 'notifier') => {
     const all = instancesOf(redis, keys, role)
@@ -36,6 +41,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
     backends: options.backends,
+    guards: options.guards,
+    resolver: names,
     maxBodyBytes: api.max_body_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
     tokens: api.tokens,
@@ -58,6 +65,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    names.close()
     redis.disconnect()
   }
 }
