@@ -47,12 +47,14 @@ describe('the configuration', () => {
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,
       allow_networks: [],
+      allow_ports: [],
     })
     assert.deepEqual(notifier, {
       concurrency: 10,
       max_retries: 5,
       retry_backoff_ms: 10_000,
       deletion_interval: 180,
+      allow_networks: [],
       lease_ms: 30_000,
       max_stalls: 3,
       stats_interval: 5000,
