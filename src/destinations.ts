@@ -6,7 +6,7 @@ import type { GuardPolicy } from './net/address-guard.ts'
 interface Places {
   url: string
   aggr_proxy?: string | undefined
-  callback_type?: CallbackType | undefined
+  callback_type?: CallbackType | 'none' | undefined
   callback_dst?: string | undefined
   callback_url?: string | undefined
   callback_error_type?: CallbackType | undefined
@@ -18,19 +18,21 @@ interface Destination {
   type: CallbackType | undefined
   dst: string | undefined
   fields: readonly [type: keyof Places, dst: keyof Places]
+  /** The caller wants none, in so many words. */
+  none: boolean
 }
 
 /** `callback_url` is the older name of an HTTP callback, and wins. */
-export function callbackOf({ callback_url, callback_type, callback_dst }: Places): Destination {
-  return callback_url
-    ? { type: 'http', dst: callback_url, fields: ['callback_url', 'callback_url'] }
-    : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] }
+export function callbackOf({ callback_url, callback_type: type, callback_dst: dst }: Places): Destination {
+  if (callback_url) return { type: 'http', dst: callback_url, fields: ['callback_url', 'callback_url'], none: false }
+  const fields = ['callback_type', 'callback_dst'] as const
+  return type === 'none' ? { type: undefined, dst: undefined, fields, none: true } : { type, dst, fields, none: false }
 }
 
 /** Where a failure is reported instead; its type is the other's unless it is given. */
 export function errorCallbackOf(body: Places): Destination {
   const { callback_error_type: type = callbackOf(body).type, callback_error_dst: dst } = body
-  return { type, dst, fields: ['callback_error_type', 'callback_error_dst'] }
+  return { type, dst, fields: ['callback_error_type', 'callback_error_dst'], none: false }
 }
 
 export interface Url {

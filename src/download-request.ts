@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { callbackOf, destinationFault, errorCallbackOf, isHttpUrl, urlsOf } from './destinations.ts'
+import { parseChecksum } from './jobs/checksum.ts'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
 import type { Guards } from './net/address-guard.ts'
@@ -29,7 +30,13 @@ const integer = (min: number, max: number) =>
     .max(max, `must be at most ${max}`)
 
 const httpUrl = text(MAX_URL).refine(isHttpUrl, 'must be an http or https URL')
-const callbackType = z.enum(CALLBACK_TYPES, `must be one of ${CALLBACK_TYPES.join(', ')}`)
+const oneOf = <const T extends readonly string[]>(words: T) => z.enum(words, `must be one of ${words.join(', ')}`)
+
+const MAX_AHEAD_MS = 366 * 24 * 60 * 60 * 1000
+const instant = z.iso
+  .datetime({ offset: true, error: 'must be a time as in RFC 3339, such as 2030-01-31T12:00:00Z' })
+  .transform((value) => Date.parse(value))
+  .refine((ms) => ms <= Date.now() + MAX_AHEAD_MS, 'must be at most a year ahead')
 
 const mimeType = text(1024).superRefine((value, issue) => {
   try {
@@ -39,18 +46,12 @@ const mimeType = text(1024).superRefine((value, issue) => {
   }
 })
 
-const headerValues = z.record(
-  z.string(),
-  z.union([z.string(), z.number().int()], 'must be a string or an integer'),
-  'must be an object',
-)
+const checksum = text(256)
+  .refine((value) => parseChecksum(value), 'must be sha256, sha512, sha1 or md5, a colon, and the digest in hex')
+  .transform((value) => value.toLowerCase())
+
 const requestHeaders = z
-  .unknown()
-  .superRefine((headers, issue) => {
-    const name = '__proto__' // a record leaves it out, as if it had not been there
-    if (Object.hasOwn(Object(headers), name)) issue.addIssue({ code: 'custom', path: [name], message: NO_HEADER_NAME })
-  })
-  .pipe(headerValues)
+  .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
   .superRefine((headers, issue) => {
     const all = Object.entries(headers)
     const length = all.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0)
@@ -79,38 +80,49 @@ const subpath = text(1024)
   .transform((path) => path.split('/').filter(Boolean).join('/'))
 
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
-const Body = z.object(
+export const DownloadBody = z.object(
   {
     aggr_id: text(1024),
     aggr_limit: integer(1, 2 ** 31 - 1),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
-    callback_type: callbackType.optional(),
+    /** `none`: the caller looks at the job, and is not called. */
+    callback_type: oneOf([...CALLBACK_TYPES, 'none']).optional(),
     callback_dst: text(MAX_URL).optional(),
     callback_url: text(MAX_URL).optional(),
-    callback_error_type: callbackType.optional(),
+    callback_error_type: oneOf(CALLBACK_TYPES).optional(),
     callback_error_dst: text(MAX_URL).optional(),
-    extra: z.string('must be a string').optional(), // may fill the body, whose size is limited
-
+    /** May fill the body, whose size is limited. */
+    extra: z.string('must be a string').optional(),
     mime_type: mimeType.optional(),
     max_retries: integer(0, 2 ** 31 - 1).optional(),
     extract_image_size: z.boolean('must be true or false').optional(),
+    checksum: checksum.optional(),
+    max_bytes: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    max_pixels: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     download_timeout: integer(1, MAX_TIMEOUT_S).optional(),
     request_headers: requestHeaders.optional(),
     s3_bucket: text(255).optional(),
     s3_region: text(64).optional(),
     subpath: subpath.optional(),
+    priority: integer(0, 9).optional(),
+    not_before: instant.optional(),
   },
   'the body must be a JSON object',
 )
-/** A request as it travels, once it is known to be right. */
-export type DownloadBody = z.infer<typeof Body>
+export type DownloadBody = z.infer<typeof DownloadBody>
 
 /** An empty string in an optional field means absent, as does null. */
-const withoutEmpty = (body: unknown) =>
-  typeof body === 'object' && body !== null && !Array.isArray(body)
-    ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== '' && value !== null))
-    : body
+function withoutEmpty(body: unknown, issues: z.RefinementCtx): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  const given = Object.entries(body).filter(([, value]) => value !== '' && value !== null)
+  const { request_headers } = Object.fromEntries(given)
+  const name = '__proto__' // a record leaves it out, as if it had not been there
+  if (typeof request_headers === 'object' && Object.hasOwn(request_headers, name)) {
+    issues.addIssue({ code: 'custom', path: ['request_headers', name], message: NO_HEADER_NAME })
+  }
+  return Object.fromEntries(given)
+}
 
 /**
  * What a body of `POST /download` must be, as it travels.
@@ -120,7 +132,7 @@ const withoutEmpty = (body: unknown) =>
  *   that is left to those who connect
  */
 export function downloadBodySchema(backends: readonly CallbackType[], guards?: Guards) {
-  return z.preprocess(withoutEmpty, Body).superRefine((body, issue) => {
+  return z.preprocess(withoutEmpty, DownloadBody).superRefine((body, issue) => {
     const complain = (field: keyof DownloadBody, message: string | undefined) => {
       if (message !== undefined) issue.addIssue({ code: 'custom', path: [field], message })
     }
@@ -129,10 +141,12 @@ export function downloadBodySchema(backends: readonly CallbackType[], guards?: G
     if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
     const callback = callbackOf(body)
-    if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
+    if (callback.none && body.callback_dst) complain('callback_dst', 'does not go with callback_type none')
+    else if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
     if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
-    if (!callback.type && !callback.dst && !body.s3_bucket) {
-      complain('callback_type', 'a callback (callback_type and callback_dst) is required unless s3_bucket is given')
+    if (!callback.type && !callback.dst && !body.s3_bucket && !callback.none) {
+      const text = 'a callback (callback_type and callback_dst, or none) is required unless s3_bucket is given'
+      complain('callback_type', text)
     }
     const errorCallback = errorCallbackOf(body)
     if (errorCallback.dst && !errorCallback.type) {
@@ -168,11 +182,16 @@ export function downloadRequestSchema(backends: readonly CallbackType[], guards?
       mimeType: body.mime_type,
       maxRetries: body.max_retries,
       extractImageSize: body.extract_image_size || undefined,
+      checksum: body.checksum,
+      maxBytes: body.max_bytes,
+      maxPixels: body.max_pixels,
       downloadTimeoutS: body.download_timeout,
       requestHeaders: headers && Object.keys(headers).length ? headers : undefined,
       s3Bucket: body.s3_bucket,
       s3Region: body.s3_region,
       subpath: body.subpath || undefined,
+      priority: body.priority || undefined,
+      notBeforeMs: body.not_before,
     }
   })
 }

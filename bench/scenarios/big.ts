@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { startDownloader } from '../downloader.ts'
@@ -27,6 +27,7 @@ export async function bigByCurl(context: Context): Promise<Figures> {
   const file = await open(target)
   await file.sync()
   await file.close()
+  await rm(target)
   const fsyncS = (performance.now() - begin) / 1000
   return { transfer_s: round(Number(stdout), 3), end_to_end_s: round(Number(stdout) + fsyncS, 3) }
 }
@@ -50,6 +51,7 @@ export async function big(context: Context): Promise<Figures> {
   const rss = sampling(SAMPLE_MS, () => rssBytes(pid))
   const endToEndMs = await once(scaled(BYTES, context))
   const samples = rss.stop()
+  await rm(path.join(stage.dir, 'files'), { recursive: true })
   const { openMs } = await stage.origin.ask.report()
   const half = Math.ceil(samples.length / 2)
   return {

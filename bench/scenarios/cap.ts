@@ -1,5 +1,5 @@
 import { startDownloader } from '../downloader.ts'
-import { type Context, deadlineMs, post, scaled } from '../load.ts'
+import { type Context, deadlineMs, post, scaled, warmUp } from '../load.ts'
 import { openStage } from '../stage.ts'
 import { type Figures, round } from '../statistics.ts'
 import { FILE_BYTES } from './throughput.ts'
@@ -13,13 +13,11 @@ export async function cap(context: Context): Promise<Figures> {
   await using stage = await openStage()
   await using service = await startDownloader(stage, { processors: 3 })
   const job = { aggr_id: 'capped', aggr_limit: LIMIT, url: stage.file(FILE_BYTES, DELAY_MS) }
-  const run = async (jobs: number) => {
-    await stage.begin()
-    await post(stage, service, { jobs, aggregations: 1, job })
-    await stage.receiver.ask.reached(jobs, deadlineMs(jobs))
-  }
-  await run(50)
-  await run(scaled(JOBS, context))
+  const jobs = scaled(JOBS, context)
+  await warmUp(stage, service, context)
+  await stage.begin()
+  await post(stage, service, { jobs, aggregations: 1, job })
+  await stage.receiver.ask.reached(jobs, deadlineMs(jobs))
   const { maxOpen, openMs, firstMs, lastMs } = await stage.origin.ask.report()
   return {
     limit: LIMIT,

@@ -23,7 +23,8 @@ export function composeCallback(job: Job, downloadUrl: string): Callback {
   }
 }
 
-function joinUrl(base: string, path: string): string {
+/** @param path below `base`, unescaped */
+export function joinUrl(base: string, path: string): string {
   const escaped = path.split('/').map(encodeURIComponent).join('/')
   return `${base.replace(/\/+$/, '')}/${escaped}`
 }

@@ -20,6 +20,12 @@ export interface DownloadRequest {
   mimeType?: string | undefined
   maxRetries?: number | undefined
   extractImageSize?: boolean | undefined
+  /** The file's digest as the caller knows it: `sha256:<hex>`, in lower case. */
+  checksum?: string | undefined
+  /** Most bytes of the file; the deployment's limit holds all the same. */
+  maxBytes?: number | undefined
+  /** Most pixels (width × height) of an image; the deployment's limit holds all the same. */
+  maxPixels?: number | undefined
   downloadTimeoutS?: number | undefined
   requestHeaders?: Record<string, string> | undefined
   /** The caller's own bucket; `s3Region` comes with it. */
@@ -27,6 +33,10 @@ export interface DownloadRequest {
   s3Region?: string | undefined
   /** Folder under the root, in front of the id's own. */
   subpath?: string | undefined
+  /** 1 to 9: before all jobs of its aggregation with a lower one, as long as it did not fail. */
+  priority?: number | undefined
+  /** ms since the epoch: it does not start before. */
+  notBeforeMs?: number | undefined
 }
 
 /** How a download ended. */
@@ -44,6 +54,19 @@ export interface DownloadResult {
   path?: string | undefined
 }
 
+/** An attempt that failed: at the download, or at the callback. */
+export interface Failure {
+  step: 'download' | 'callback'
+  /** See `ErrorCode`. */
+  code: string
+  /** When it ended, ms since the epoch, by the clock of the process that ran it. */
+  atMs: number
+  durationMs: number
+}
+
+/** So many of a job's failures are remembered, the last ones. */
+export const MAX_FAILURES = 8
+
 /** A job as it is known to whoever claims it. */
 export interface Job {
   id: string
@@ -55,6 +78,8 @@ export interface Job {
   deliveries: number
   /** Deletion attempts that ended. */
   deletions: number
+  /** Whether a worker had this job before, however that ended. */
+  handled: boolean
   /** How often a worker died or froze with this job in the room where it is now. */
   stalls: number
   result: DownloadResult | undefined
@@ -62,12 +87,34 @@ export interface Job {
   storage: string | undefined
   /** Why the last delivery failed, or `""`. */
   deliveryError: string
+  /** The last attempts that failed, oldest first. */
+  failures: Failure[]
+  /** Decoded bytes that the attempt under way had received when its lease was extended last. */
+  receivedBytes: number
+  /** Its caller does not want it any more. */
+  cancelled: boolean
   /** ms since the epoch, by Redis's clock. */
   createdMs: number
 }
 
-/** 10 random bytes from the CSPRNG, base64url: 14 characters. */
-export const newJobId = (): string => randomBytes(10).toString('base64url')
+const ID_BYTES = 10
+/** So many ids in a row share their first three characters: those name the folder of the file (see `filePath`). */
+const IDS_A_FOLDER = 64
+
+let random = Buffer.alloc(0)
+
+/**
+ * 10 random bytes from the CSPRNG, base64url: 14 characters. Of its 80 bits the first 18, its folder, are drawn anew for
+ * every 64th id only: to make a folder, and to sync it, costs as much as the file (docs/performance.md). 62 bits that
+ * nobody can guess are left.
+ */
+export function newJobId(): string {
+  if (random.length <= ID_BYTES) random = randomBytes(ID_BYTES * (IDS_A_FOLDER + 1))
+  const folder = random.toString('base64url', random.length - ID_BYTES).slice(0, 3)
+  const own = random.toString('base64url', 0, ID_BYTES).slice(3)
+  random = random.subarray(ID_BYTES)
+  return folder + own
+}
 
 const JOB_ID = /^[A-Za-z0-9_-]{14}$/
 export const isJobId = (text: string): boolean => JOB_ID.test(text)

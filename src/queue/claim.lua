@@ -10,6 +10,7 @@ local worker, call, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber
 local count = math.min(tonumber(ARGV[3]), 1000) -- as many as Lua's stack surely takes at once
 local token = worker .. ":" .. call
 local line, due, leases = room .. ":line", room .. ":due", room .. ":leases"
+claiming = true
 
 local function gift_of(group)
   return string.match(redis.call("HGET", room .. ":groups", group) or "0 ", "^%d+ (.*)$")
@@ -118,5 +119,8 @@ if redis.call("EXISTS", line) == 0 then
   local lost = redis.call("ZRANGE", leases, 0, 0, "WITHSCORES")[2]
   local at = first and lost and math.min(first, lost) or first or lost
   reply[2] = at and math.max(0, at - now) or -1
+  -- whoever sleeps until the end of a lease knows of none that ends before those of this call
+  if tonumber(lost) ~= now + lease then unannounced = false end
 end
+if unannounced then ring(room) end
 return reply

@@ -40,6 +40,12 @@ local function ring(room)
   redis.call("PUBLISH", room .. ":bell", "")
 end
 
+-- What a claim puts into the line it may take out again: it rings at its end, for what is left (claim.lua sets `claiming`).
+local claiming, unannounced = false, false
+local function announce(room)
+  if claiming then unannounced = true else ring(room) end
+end
+
 -- How many jobs of the group may run at once: what the operator says, or what its first job gave, or, where jobs bring
 -- no limit, the room's; none while the group is paused. Read once a script: whoever changes it does so before.
 local limits = {}
@@ -94,7 +100,7 @@ local function stand(room, group)
     redis.call("ZREM", due, group)
     local last = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2]
     redis.call("ZADD", line, last and last + 1 or 0, group)
-    if not last then ring(room) end
+    if not last then announce(room) end
   end
 end
 
@@ -140,31 +146,37 @@ end
 
 -- A server that takes over, or that starts again, may lack the last claims: the places of their groups would be given
 -- away a second time. So, when the server is another one, the room stays closed until every worker that called lately
--- has called again, for whoever was given more than the server knows of says so by `seen`. Then the room stays closed
--- for a lease: by its end nobody works any more on a claim that was lost.
--- Returns for how many more ms the room is closed; 0 when it is open.
+-- has called again, for whoever was given more than the server knows of says so by `seen`; and for RETURN_MS in any
+-- case, because the first call of a worker may be lost, too. Once a loss is known the room stays closed for a lease: by
+-- its end nobody works any more on a claim that was lost.
+-- Returns for how many more ms to ask for nothing; 0 when the room is open.
 local LONGEST_SILENCE_MS = 12000 -- after which a worker has noticed that its connection is dead, and made a new one
+local RETURN_MS = 2000 -- after which a worker that lost its connection has made a new one, and called
 local function closed_for(room, worker, seen, lease)
   local info = redis.pcall("INFO", "server") -- an ACL may forbid it: then nothing can be known
   local run = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
   local server, seq, opens, since = unpack(redis.call("HMGET", room, "server", "seq", "opens", "since"))
-  redis.call("ZADD", room .. ":workers", now, worker)
+  local workers = room .. ":workers"
+  local added = redis.call("ZADD", workers, now, worker)
   if tonumber(seen) > tonumber(seq or "0") then
     opens, since = now + lease, 0
     redis.call("HSET", room, "server", run, "seq", seen, "opens", opens, "since", since)
   elseif server ~= run then
     redis.call("HSET", room, "server", run)
-    if server then
+    if server and redis.call("ZCARD", workers) > added then -- those that stop take themselves out
       opens, since = math.max(opens or 0, now + math.min(lease, LONGEST_SILENCE_MS)), now
       redis.call("HSET", room, "opens", opens, "since", since)
-      redis.call("ZREMRANGEBYSCORE", room .. ":workers", "-inf", now - 10 * lease)
+      redis.call("ZREMRANGEBYSCORE", workers, "-inf", now - 10 * lease)
     end
   end
   if not opens then return 0 end
 
   opens, since = tonumber(opens), tonumber(since)
-  local awaited = since > 0 and redis.call("ZCOUNT", room .. ":workers", now - lease, "(" .. since) or 1
-  if opens > now and awaited > 0 then return opens - now end
+  local left = opens - now
+  if left > 0 and since == 0 then return left end
+  local returning = since + math.min(lease, RETURN_MS) - now
+  if left > 0 and returning > 0 then return returning end
+  if left > 0 and redis.call("ZCOUNT", workers, now - lease, "(" .. since) > 0 then return math.min(left, 1000) end
   redis.call("HDEL", room, "opens", "since")
   ring(room)
   return 0

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Place } from '../../src/jobs/places.ts'
-import { queueSuite, type TestQueue } from '../support/queue.ts'
+import { never, queueSuite, type TestQueue } from '../support/queue.ts'
 
 describe('the bell of a room', () => {
   const { test } = queueSuite()
@@ -62,6 +62,17 @@ describe('the bell of a room', () => {
     const [claim] = claims
     assert.ok(claim)
     assert.equal(await rings(q, () => q.settle(room, claim, { kind: 'gone' })), 1)
+  })
+
+  test('does not ring for what the call that makes it claimable claims itself, and rings for what it leaves', async (q) => {
+    for (let i = 0; i < 5; i++) await q.add({ aggrLimit: 2 })
+    const { room, claims } = await claimed(q, 2)
+    const [one, two] = claims
+    assert.ok(one && two)
+    await q.travel(10) // so that the leases of this call end later than theirs
+    assert.equal(await rings(q, () => room.claim(5, never, [one])), 0)
+    assert.equal(await rings(q, () => room.claim(0, never, [two])), 1)
+    assert.equal((await q.claim(q.room())).length, 1)
   })
 
   test('rings in the room that a job goes to', async (q) => {

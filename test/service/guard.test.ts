@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Verdict } from '../../src/api/dry-run.ts'
+import type { Verdict } from '../../src/api/schemas/dry-run.ts'
 import { type RawOrigin, response, startRawOrigin } from '../support/origin.ts'
 import { type Service, startRole, startService } from '../support/service.ts'
 
@@ -182,6 +182,18 @@ describe('where a job may lead', () => {
       for (const query of ['', '?dry_run=0', '?dry_run=false', '?other=1']) {
         assert.equal((await post({}, query)).status, 201, query)
       }
+    })
+
+    it('not for many, of which none is enqueued either', async () => {
+      const before = await accepted()
+      const answer = await service.post('/downloads?dry_run=1', [job])
+      assert.equal(answer.status, 400)
+      assert.match(((await answer.json()) as { detail: string }).detail, /^dry_run: /)
+      assert.equal(await accepted(), before)
+      const refused = await service.post('/downloads', [{ ...job, url: 'http://10.2.0.1/' }, job])
+      const [first, second] = (await refused.json()) as { id?: string; error?: { detail: string } }[]
+      assert.equal(first?.error?.detail, 'url: refused address: 10.2.0.1 is private')
+      assert.ok(second?.id)
     })
 
     it('also without Redis', async () => {

@@ -80,6 +80,15 @@ describe('the body of POST /download', () => {
       await assertRefused(withText(`"extra":${deep}`), /^extra: must be a string$/)
       await assertRefused(withText(`"request_headers":${deep}`), /^request_headers/)
       await assertRefused(open.repeat(depth), /^the body is not JSON/)
+
+      const some = open.repeat(depth / 4) + (open === '[' ? '' : '1') + close.repeat(depth / 4)
+      const batch = `[${JSON.stringify(job)},{"unknown":${some}},${some}]`
+      const response = await service.post('/downloads', batch)
+      assert.equal(response.status, 200, await response.clone().text())
+      const [first, second, third] = (await response.json()) as { id?: string; error?: { detail: string } }[]
+      assert.ok(first?.id)
+      assert.match(second?.error?.detail ?? '', /^aggr_id: /)
+      assert.match(third?.error?.detail ?? '', /^the body must be a JSON object|^aggr_id: /)
     }
   })
 
@@ -145,7 +154,8 @@ describe('the body of POST /download', () => {
     const fields = [
       ...['aggr_id', 'aggr_limit', 'aggr_proxy', 'url', 'callback_type', 'callback_dst', 'callback_url', 'extra'],
       ...['callback_error_type', 'callback_error_dst', 'mime_type', 'max_retries', 'extract_image_size', 'subpath'],
-      ...['download_timeout', 'request_headers', 's3_bucket', 's3_region', '__proto__', 'constructor', 'unknown'],
+      ...['checksum', 'max_bytes', 'max_pixels', 'priority', 'not_before', 'download_timeout', 'request_headers'],
+      ...['s3_bucket', 's3_region', '__proto__', 'constructor', 'unknown'],
     ]
     const named = new RegExp(`^(the body (is|must be) |(${fields.join('|')})(\\.|: ))`, 's')
     const text = fc.oneof(

@@ -4,6 +4,8 @@ import type { Client } from '../../src/queue/redis.ts'
 /** A room as it stands in Redis; see src/queue/lib.lua. */
 export interface RoomState {
   limit: number | undefined
+  /** How many claim calls gave jobs. */
+  seq: number
   /** How many jobs are pending, as the room counts them. */
   counted: number
   line: Map<string, number>
@@ -24,6 +26,8 @@ export interface Snapshot {
   now: number
   rooms: Map<string, RoomState>
   rest: Map<string, Map<string, number>>
+  /** Of each reason and tag, as `<reason>:<tag>`. */
+  tagged: Map<string, Map<string, number>>
   requests: Map<string, string>
   states: Map<string, Map<string, string>>
   totals: Map<string, number>
@@ -39,7 +43,14 @@ export interface CheckOptions {
   since?: Snapshot | undefined
 }
 
+/** A key as it is in Redis; hashes and zsets are flat: name, value, name, value … */
 type Row = [key: string, type: string, ttlMs: number, value: string[]]
+
+/** Everything that a deployment has in Redis at one moment. */
+export interface Dump {
+  now: number
+  rows: Row[]
+}
 
 // One script, so that what is seen is of one moment.
 const DUMP = `
@@ -56,7 +67,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
 end
 return reply`
 
-async function dump(redis: Client, base: string): Promise<{ now: number; rows: Row[] }> {
+export async function dumpOf(redis: Client, base: string): Promise<Dump> {
   const [now, ...rows] = (await redis.eval(DUMP, 1, base, base)) as [number, ...Row[]]
   return { now, rows }
 }
@@ -67,27 +78,23 @@ const texts = (flat: string[]) => new Map(pairs(flat))
 const numbers = (flat: string[]) => new Map(pairs(flat).map(([name, value]) => [name, Number(value)]))
 
 /** Every key and its value, in an order that depends on nothing: for `assert.deepEqual`. */
-export async function contentsOf(redis: Client, base: string): Promise<Record<string, unknown>> {
-  const { rows } = await dump(redis, base)
-  // who called when, and on which server, changes with every call
-  const lasting = rows.filter(([key]) => !key.endsWith(':workers'))
-  const entries = lasting.map(([key, kind, , value]): [string, unknown] => {
-    if (kind === 'hash')
-      return [
-        key,
-        Object.fromEntries(
-          pairs(value)
-            .filter(([field]) => field !== 'server')
-            .sort(),
-        ),
-      ]
-    return [key, kind === 'set' ? [...value].sort() : value]
-  })
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+export function contentsOf({ rows }: Dump): Record<string, unknown> {
+  const contents = new Map<string, unknown>()
+  for (const [key, kind, , value] of rows) {
+    // who called when, and on which server, changes with every call
+    if (key.endsWith(':workers')) continue
+    const fields = () => pairs(value).filter(([field]) => field !== 'server')
+    contents.set(
+      key,
+      kind === 'hash' ? Object.fromEntries(fields().sort()) : kind === 'set' ? [...value].sort() : value,
+    )
+  }
+  return Object.fromEntries([...contents].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 const newRoom = (): RoomState => ({
   limit: undefined,
+  seq: 0,
   counted: 0,
   line: new Map(),
   due: new Map(),
@@ -103,11 +110,15 @@ const newRoom = (): RoomState => ({
 })
 
 export async function snapshotOf(redis: Client, base: string): Promise<Snapshot> {
-  const { now, rows } = await dump(redis, base)
+  return readDump(await dumpOf(redis, base), base)
+}
+
+export function readDump({ now, rows }: Dump, base: string): Snapshot {
   const snapshot: Snapshot = {
     now,
     rooms: new Map(),
     rest: new Map(),
+    tagged: new Map(),
     requests: new Map(),
     states: new Map(),
     totals: new Map(),
@@ -119,13 +130,17 @@ export async function snapshotOf(redis: Client, base: string): Promise<Snapshot>
 
 /** Reads one key into the snapshot; a key that nobody knows is an error. */
 function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row): void {
-  const { rooms, rest, requests, states } = snapshot
+  const { rooms, rest, tagged, requests, states } = snapshot
   const name = key.slice(base.length)
   const [, own, id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
   if (own === 'request') return void requests.set(id, value[0] ?? '')
   if (own === 'state') return void states.set(id, texts(value))
-  if (own === 'rest') return void rest.set(id, numbers(value))
+  if (own === 'rest') return void (id.includes(':') ? tagged : rest).set(id, numbers(value))
   if (own) return
+  if (name.startsWith('idempotency:') || name === 'retries') {
+    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    return
+  }
   if (name === 'totals') {
     snapshot.totals = numbers(value)
     return
@@ -161,6 +176,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     for (const field of own.keys())
       assert.match(field, /^(limit|pending|seq|server|opens|since)$/, `${key} has no such field`)
     room.limit = own.get('limit')
+    room.seq = own.get('seq') ?? 0
     room.counted = own.get('pending') ?? 0
   }
 }
@@ -169,6 +185,13 @@ function parseClaim(text: string) {
   const [, token, score, group] = /^(\S+) (\S+) (.*)$/s.exec(text) ?? []
   assert.ok(token !== undefined && score !== undefined && group !== undefined, `a claim reads ${JSON.stringify(text)}`)
   return { token, score: Number(score), group }
+}
+
+/** What the first job of a group brought. */
+export function parseGroup(text: string): { limit: number; gift: string } {
+  const [, limit, gift] = /^(\d+) (.*)$/s.exec(text) ?? []
+  assert.ok(limit !== undefined && gift !== undefined, `a group reads ${JSON.stringify(text)}`)
+  return { limit: Number(limit), gift }
 }
 
 /** How many jobs count against the limit of a group. */
@@ -181,18 +204,22 @@ function rules(room: RoomState, group: string) {
     limit?: number
     paused?: boolean
   }
-  const brought = Number.parseInt(room.groups.get(group) ?? '0', 10)
+  const { limit: brought } = parseGroup(room.groups.get(group) ?? '0 ')
   return { limit: wanted ?? (brought > 0 ? brought : (room.limit ?? 1)), paused }
 }
 
-/**
- * Recounts everything that a deployment holds in Redis, and throws where the books do not agree: a job in no place or
- * in two, a group that stands where it should not, claims without leases, keys that should be gone.
- *
- * @param base what the keys begin with: `{prefix}:`
- */
-export async function checkInvariants(redis: Client, base: string, { since }: CheckOptions = {}): Promise<Snapshot> {
+/** Recounts everything that a deployment holds in Redis, see `checkBooks`. */
+export async function checkInvariants(redis: Client, base: string, options?: CheckOptions): Promise<Snapshot> {
   const snapshot = await snapshotOf(redis, base)
+  checkBooks(snapshot, options)
+  return snapshot
+}
+
+/**
+ * Recounts everything, and throws where the books do not agree: a job in no place or in two, a group that stands where
+ * it should not, claims without leases, keys that should be gone.
+ */
+export function checkBooks(snapshot: Snapshot, { since }: CheckOptions = {}): void {
   const places = new Map<string, string[]>()
   const put = (id: string, where: string) => places.set(id, [...(places.get(id) ?? []), where])
 
@@ -211,11 +238,25 @@ export async function checkInvariants(redis: Client, base: string, { since }: Ch
     assert.equal(where.length, 1, `job ${id} is in more than one place: ${where.join(', ')}`)
     assert.ok(snapshot.requests.has(id) || snapshot.states.has(id), `job ${id} has no record, but is ${where}`)
   }
+  checkTags(snapshot)
   const jobs = new Set([...snapshot.requests.keys(), ...snapshot.states.keys()])
   for (const id of jobs) assert.ok(places.has(id), `job ${id} is in no place`)
   const { totals } = snapshot
   assert.equal((totals.get('accepted') ?? 0) - (totals.get('gone') ?? 0), jobs.size, 'jobs accepted and not gone')
-  return snapshot
+}
+
+/** What is found by a tag is what rests and has it. */
+function checkTags({ rest, tagged, states }: Snapshot): void {
+  const expected = new Map<string, Map<string, number>>()
+  for (const [reason, ids] of rest) {
+    for (const [id, since] of ids) {
+      for (const tag of JSON.parse(states.get(id)?.get('tags') ?? '[]') as string[]) {
+        const name = `${reason}:${tag}`
+        expected.set(name, (expected.get(name) ?? new Map()).set(id, since))
+      }
+    }
+  }
+  assert.deepEqual(new Map([...tagged].sort()), new Map([...expected].sort()), 'what rests is found by its tags')
 }
 
 function checkClaims(name: string, room: RoomState): void {

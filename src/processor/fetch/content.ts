@@ -2,6 +2,7 @@ import { JobError } from '../../jobs/errors.ts'
 import { contentCodings, decoded } from './decoding.ts'
 import { contentLength, type Response } from './exchange.ts'
 import type { FetchResponse } from './fetch.ts'
+import { versionOf } from './version.ts'
 
 /**
  * What a response brings, with its encodings undone and its size watched.
@@ -20,8 +21,8 @@ export function received(
 ): FetchResponse {
   const circumstances = { host: url.host, status, redirectStatus: 0 }
   const codings = decodes ? contentCodings(headers['content-encoding'], circumstances) : []
-  const length = codings.length === 0 ? (contentLength(headers) ?? 0) : 0
-  if (maxBytes > 0 && length > maxBytes) throw tooLarge(`${length} bytes`, maxBytes, status)
+  const length = codings.length === 0 ? contentLength(headers) : undefined
+  if (maxBytes > 0 && length !== undefined && length > maxBytes) throw tooLarge(`${length} bytes`, maxBytes, status)
 
   let body: AsyncIterable<Uint8Array> = raw
   for (const coding of codings.reverse()) body = decoded(body, coding, circumstances)
@@ -31,6 +32,8 @@ export function received(
     headers,
     url: url.href,
     redirects,
+    from: 0,
+    version: versionOf({ status, headers, url }, length),
     body,
     discard() {
       const ended = raw.discard()

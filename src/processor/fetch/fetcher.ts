@@ -9,10 +9,11 @@ import { connections, type Route } from './connections.ts'
 import { received } from './content.ts'
 import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
 import { exchange, type Response } from './exchange.ts'
-import type { Fetcher } from './fetch.ts'
-import { type RequestHead, redirectedHead, requestHead } from './headers.ts'
+import type { Fetcher, FetchRequest, FetchResponse } from './fetch.ts'
+import { type RequestHead, redirectedHead, requestHead, restHead } from './headers.ts'
 import { type HttpProxy, parseProxy } from './proxy.ts'
 import { retryAfterMs } from './retry-after.ts'
+import { asksForWhole, isRest } from './version.ts'
 
 export interface FetcherOptions {
   config: Pick<FetchConfig, 'request_headers' | 'connect_timeout_ms' | 'headers_timeout_ms' | 'stall_timeout_ms'>
@@ -76,30 +77,54 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
     )
   }
 
+  /** Asks for `url`, and for where its redirects lead. */
+  async function follow(url: URL, head: RequestHead, request: FetchRequest, signal: AbortSignal) {
+    const proxy = request.proxy ? parseProxy(request.proxy) : undefined
+    let hop: Hop = { url, head, proxy, redirectStatus: 0 }
+    for (let redirects = 0; ; redirects++) {
+      const response = await ask(hop, signal)
+      try {
+        failOnStatus(response, hop)
+        const location = locationOf(response)
+        if (location === undefined) return received(response, hop.url, redirects, request.maxBytes, hop.head.decodes)
+        if (redirects === mostRedirects) throw tooManyRedirects(response.status)
+        hop = nextHop(hop, location, response.status)
+        await response.body.discard()
+      } catch (error) {
+        await response.body.discard()
+        throw error
+      }
+    }
+  }
+
   return {
     async fetch(request, signal) {
       signal.throwIfAborted()
       const { url, authorization } = withoutUserinfo(parseUrl(request.url))
       const head = requestHead(defaultHeaders, request.headers, authorization)
-      const proxy = request.proxy ? parseProxy(request.proxy) : undefined
-      let hop: Hop = { url, head, proxy, redirectStatus: 0 }
-      for (let redirects = 0; ; redirects++) {
-        const response = await ask(hop, signal)
-        try {
-          failOnStatus(response, hop)
-          const location = locationOf(response)
-          if (location === undefined) return received(response, hop.url, redirects, request.maxBytes, hop.head.decodes)
-          if (redirects === mostRedirects) throw tooManyRedirects(response.status)
-          hop = follow(hop, location, response.status)
-          await response.body.discard()
-        } catch (error) {
-          await response.body.discard()
-          throw error
-        }
+      const { rest } = request
+      if (rest === undefined) return wholeOf(await follow(url, head, request, signal), head)
+      const response = await follow(url, restHead(head, rest), request, signal).catch(unlessFinal)
+      if (response?.status === 206 && isRest({ ...response, url: new URL(response.url) }, rest)) {
+        return { ...response, ...rest }
       }
+      if (response && response.status !== 206) return response
+      await response?.discard()
+      return follow(url, head, request, signal)
     },
     close: open.close,
   }
+}
+
+/** Whoever asks for a part, or on a condition, gets no version: the rest of that is not ours to ask for. */
+function wholeOf(response: FetchResponse, { headers }: RequestHead): FetchResponse {
+  return response.version === undefined || asksForWhole(headers) ? response : { ...response, version: undefined }
+}
+
+/** A refusal for good may be one of the range (416, and what firewalls answer): the whole may be had all the same. */
+function unlessFinal(error: unknown): undefined {
+  if (error instanceof JobError && !error.retriable && error.responseCode > 0) return
+  throw error
 }
 
 /** @throws {JobError} `request.invalid`, `guard.scheme` */
@@ -144,7 +169,7 @@ function locationOf({ status, headers }: Response): string | undefined {
 }
 
 /** @throws {JobError} `redirect.invalid`, `guard.scheme` */
-function follow(hop: Hop, location: string, status: number): Hop {
+function nextHop(hop: Hop, location: string, status: number): Hop {
   if (!URL.canParse(location, hop.url.href)) {
     throw new JobError('redirect.invalid', `${hop.url.host} redirects to something that is not a URL`, {
       retriable: false,
