@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { milliseconds } from '../milliseconds.ts'
+import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
 import { AllowNetworks } from '../net/config.ts'
 
 const count = z.number().int().min(1).max(100_000)
@@ -23,6 +23,6 @@ export const NotifierConfig = z.strictObject({
   lease_ms: milliseconds.min(100).default(30_000),
   max_stalls: z.number().int().min(1).default(3),
   stats_interval: milliseconds.default(5000),
-  shutdown_grace_ms: z.number().int().min(0).default(30_000),
+  shutdown_grace_ms: millisecondsOrNone.default(30_000),
 })
 export type NotifierConfig = z.infer<typeof NotifierConfig>
