@@ -1,3 +1,4 @@
+import { syncBuiltinESMExports } from 'node:module'
 import net, { type LookupFunction } from 'node:net'
 
 interface Options {
@@ -40,10 +41,12 @@ export function recordConnections(detour?: number): Recording {
     }
     return socket
   }) as typeof net.connect
+  syncBuiltinESMExports() // for those who import it by its name
   return {
     targets,
     [Symbol.dispose]() {
       net.connect = original
+      syncBuiltinESMExports()
     },
   }
 }
