@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'redirect.invalid'
   | 'request.invalid'
   | 'guard.private_address'
+  | 'guard.port'
   | 'guard.scheme'
   | 'limit.bytes'
   | 'limit.pixels'

@@ -3,6 +3,7 @@ import { createSecureContext, rootCertificates, type SecureContext } from 'node:
 import { buildConnector } from 'undici'
 import { JobError } from '../jobs/errors.ts'
 import type { AddressGuard } from './address-guard.ts'
+import { addressRefusal, portRefusal } from './refusals.ts'
 import type { Resolver } from './resolver.ts'
 
 export interface ConnectorOptions {
@@ -24,11 +25,11 @@ export type GuardedConnector = (
 const attemptMs = 500
 
 /**
- * Connects undici's clients, but only where the guard lets them: it judges the address in a URL (Node calls no
+ * Connects undici's clients, but only where the guard lets them: it judges the port, the address in a URL (Node calls no
  * `lookup` for one), every address of a name, and what the socket is connected to in the end. TLS over a socket that
  * is connected already (`httpSocket`) is only upgraded.
  *
- * Its errors are {JobError}s (`guard.private_address`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
+ * Its errors are {JobError}s (`guard.private_address`, `guard.port`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
  */
 export function guardedConnector(options: ConnectorOptions): GuardedConnector {
   const { guard, connectTimeoutMs } = options
@@ -43,7 +44,7 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
 
   return (target, callback) => {
     const { hostname, protocol, httpSocket } = target
-    const refused = isIP(hostname) > 0 && !httpSocket ? refusal(guard, hostname, [hostname]) : undefined
+    const refused = httpSocket ? undefined : refusedTarget(guard, target)
     if (refused !== undefined) {
       callback(refused, null)
       return undefined
@@ -56,7 +57,7 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
     const connecting: unknown = connect(target, (error, socket) => {
       clearTimeout(timer)
       if (error !== null) return callback(error, null)
-      const misled = socket.remoteAddress ? refusal(guard, hostname, [socket.remoteAddress]) : undefined
+      const misled = socket.remoteAddress ? addressRefusal(guard, hostname, [socket.remoteAddress]) : undefined
       if (misled === undefined) return callback(null, socket)
       socket.destroy()
       callback(misled, null)
@@ -73,12 +74,18 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
   }
 }
 
+/** What can be told before a name is looked up. */
+function refusedTarget(guard: AddressGuard, target: buildConnector.Options): JobError | undefined {
+  const { hostname } = target
+  return (isIP(hostname) > 0 ? addressRefusal(guard, hostname, [hostname]) : undefined) ?? portRefusal(guard, target)
+}
+
 /** For `net.connect`: a name of which any address is refused is refused. */
 function guardedLookup({ guard, resolver }: ConnectorOptions): LookupFunction {
   return (host, { all }, callback) => {
     resolver.resolve(host).then(
       (addresses) => {
-        const refused = refusal(
+        const refused = addressRefusal(
           guard,
           host,
           addresses.map(({ address }) => address),
@@ -91,17 +98,6 @@ function guardedLookup({ guard, resolver }: ConnectorOptions): LookupFunction {
       (error) => callback(error, ''),
     )
   }
-}
-
-/** The failure of a connection to a host with these addresses, when the guard refuses one of them. */
-export function refusal(guard: AddressGuard, host: string, addresses: readonly string[]): JobError | undefined {
-  for (const address of addresses) {
-    const why = guard.refusal(address)
-    if (why === undefined) continue
-    const where = address === host ? host : `${host} (${address})`
-    return new JobError('guard.private_address', `refused address: ${where} is ${why}`, { retriable: false })
-  }
-  return undefined
 }
 
 function tooSlow(host: string, resolving: boolean, ms: number): JobError {

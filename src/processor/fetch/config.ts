@@ -1,15 +1,7 @@
 import { z } from 'zod'
 import { milliseconds } from '../../milliseconds.ts'
-import { parseNetwork } from '../../net/address-guard.ts'
+import { AllowNetworks, AllowPorts } from '../../net/config.ts'
 import { headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
-
-const Network = z.string().superRefine((text, issues) => {
-  try {
-    parseNetwork(text)
-  } catch (error) {
-    issues.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
-  }
-})
 
 const Header = z
   .union([z.string(), z.number().int()], 'must be a string or an integer')
@@ -33,7 +25,9 @@ export const FetchConfig = z.object({
   headers_timeout_ms: milliseconds.default(30_000),
   /** Longest time without a byte of body. */
   stall_timeout_ms: milliseconds.default(30_000),
-  /** CIDRs that are exempt from the address guard. */
-  allow_networks: z.array(Network).default([]),
+  /** Addresses that are not public, and may be downloaded from all the same. */
+  allow_networks: AllowNetworks,
+  /** Ports that have other uses than HTTP, and may be downloaded from all the same. */
+  allow_ports: AllowPorts,
 })
 export type FetchConfig = z.infer<typeof FetchConfig>

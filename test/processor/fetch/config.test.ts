@@ -10,6 +10,7 @@ describe("the fetcher's config", () => {
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,
       allow_networks: [],
+      allow_ports: [],
     })
   })
 
