@@ -1,5 +1,5 @@
 import type { Callback } from './callback.ts'
-import { filePath, type Job } from './job.ts'
+import { filePath, type Job, type Timings } from './job.ts'
 
 /** @param downloadUrl base of the callback's `download_url`; `""` when the deployment has none */
 export function composeCallback(job: Job, downloadUrl: string): Callback {
@@ -20,7 +20,24 @@ export function composeCallback(job: Job, downloadUrl: string): Callback {
     size: result?.size ?? 0,
     sha256: result?.sha256 ?? '',
     mime_type: result?.mimeType ?? '',
+    final_url: result?.finalUrl ?? (result?.timings && request ? withoutSecrets(request.url) : ''),
+    redirects: result?.redirects ?? 0,
+    timings: namedTimings(result?.timings),
   }
+}
+
+function namedTimings([dns, connect, tls, first_byte, total]: Timings = [0, 0, 0, 0, 0]): Callback['timings'] {
+  return { dns, connect, tls, first_byte, total }
+}
+
+/** As the request travels: whoever gave it knows the credentials, a receiver need not. */
+function withoutSecrets(text: string): string {
+  if (!URL.canParse(text)) return ''
+  const url = new URL(text)
+  url.username = ''
+  url.password = ''
+  url.hash = ''
+  return url.href
 }
 
 function joinUrl(base: string, path: string): string {

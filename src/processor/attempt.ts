@@ -8,6 +8,7 @@ import { parseMimePattern } from '../jobs/mime-pattern.ts'
 import type { Lease } from '../leases.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
 import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
+import type { Journey } from './fetch/journey.ts'
 import { type TempFiles, tempFileFailure } from './temp-files.ts'
 import { imageSize } from './verify/image-size.ts'
 import { detectMime, SNIFF_BYTES } from './verify/mime.ts'
@@ -35,25 +36,24 @@ const WRITE_BYTES = 256 * 1024
 /**
  * One attempt at a download, as a pipeline: fetch, look at the first bytes, receive the rest, measure, store.
  *
+ * @param journey told of what the download goes through
  * @returns the result of a success
  * @throws {JobError} with the origin's status, when there was a response
  * @throws the lease's reason, when it aborts
  */
 export function attempt({ fetcher, tempFiles, store, maxBytes }: AttemptDeps) {
-  return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
+  return async (job: Job, request: DownloadRequest, lease: Lease, journey: Journey): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
-    if (timeoutS === 0) return run(job, request, lease, lease.signal)
+    if (timeoutS === 0) return run(job, request, lease, journey, lease.signal)
     const expired = () =>
       new JobError('timeout.total', `the download took longer than ${timeoutS} s`, { retriable: true })
-    return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, signal), expired)
+    return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, journey, signal), expired)
   }
 
-  async function run(job: Job, request: DownloadRequest, lease: Lease, signal: AbortSignal): Promise<DownloadResult> {
-    const response = await fetcher.fetch(
-      // the aggregation's proxy, as its first job gave it, not this job's
-      { url: request.url, headers: request.requestHeaders ?? {}, proxy: lease.claim.gift || undefined, maxBytes },
-      signal,
-    )
+  async function run(job: Job, request: DownloadRequest, lease: Lease, journey: Journey, signal: AbortSignal) {
+    const headers = request.requestHeaders ?? {}
+    const proxy = lease.claim.gift || undefined // the aggregation's, as its first job gave it, not this job's
+    const response = await fetcher.fetch({ url: request.url, headers, proxy, maxBytes, journey }, signal)
     try {
       const { head, rest, complete } = await readHead(response)
       if (complete) lease.leave()

@@ -4,6 +4,7 @@ import { JobError } from '../../jobs/errors.ts'
 import { type BodyQueue, bodyQueue, type ResponseBody } from './body-queue.ts'
 import type { Lease } from './clients.ts'
 import { type Circumstances, networkFailure } from './errors.ts'
+import type { Journey } from './journey.ts'
 
 // connecting ──▶ sent ──▶ head ──▶ body ──▶ ended
 //      │           │        │        │
@@ -20,6 +21,8 @@ export interface ExchangeOptions {
   redirectStatus: number
   headersTimeoutMs: number
   stallTimeoutMs: number
+  /** Told how long this took. */
+  journey: Journey
 }
 
 export interface Response {
@@ -38,7 +41,7 @@ export interface Response {
  * @throws the signal's reason, when it aborts; the connection is closed then
  */
 export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise<Response> {
-  const { lease, request, host, redirectStatus, headersTimeoutMs, stallTimeoutMs } = options
+  const { lease, request, host, redirectStatus, headersTimeoutMs, stallTimeoutMs, journey } = options
   return new Promise((resolve, reject) => {
     const circumstances: Circumstances = { host, status: 0, redirectStatus }
     let flow: Dispatcher.DispatchController | undefined
@@ -56,9 +59,15 @@ export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise
 
     function fail(error: unknown): void {
       if (!settle()) return
+      lease.destroy()
+      measure()
       if (body === undefined) reject(error)
       else body.fail(error)
-      lease.destroy()
+    }
+
+    function measure(): void {
+      for (const step of ['dns', 'connect', 'tls'] as const) journey.connecting[step] += lease.timings[step]
+      journey.totalMs = performance.now() - journey.begun
     }
 
     const onAbort = () => fail(signal.reason)
@@ -77,6 +86,7 @@ export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise
           if (status < 200 || settled) return
           clearTimeout(headersTimer)
           circumstances.status = status
+          journey.firstByteMs = performance.now() - journey.begun
           const length = contentLength(headers)
           body = bodyQueue({ source, stallTimeoutMs, length, stalled: () => stalled(circumstances, stallTimeoutMs) })
           resolve({ status, reason, headers, body: body.readable })
@@ -84,8 +94,9 @@ export function exchange(options: ExchangeOptions, signal: AbortSignal): Promise
         onResponseData: (_, chunk) => body?.push(chunk),
         onResponseEnd() {
           if (!settle()) return
-          body?.end()
           lease.release()
+          measure()
+          body?.end()
         },
         onResponseError: (_, error) => fail(networkFailure(error, circumstances)),
       },

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Journey } from './journey.ts'
 
 export interface FetchRequest {
   /** http or https; credentials in it are sent as Basic authorization. */
@@ -9,6 +10,8 @@ export interface FetchRequest {
   proxy?: string | undefined
   /** Most bytes of decoded body; 0 means no limit. */
   maxBytes: number
+  /** Told as it goes: what came of a fetch that failed, too. */
+  journey?: Journey | undefined
 }
 
 /** A response below 400, its body not yet read. Read `body` to its end, or call `discard`. */

@@ -11,6 +11,7 @@ import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
 import { exchange, type Response } from './exchange.ts'
 import type { Fetcher } from './fetch.ts'
 import { type RequestHead, redirectedHead, requestHead } from './headers.ts'
+import { type Journey, newJourney } from './journey.ts'
 import { type HttpProxy, parseProxy } from './proxy.ts'
 import { retryAfterMs } from './retry-after.ts'
 
@@ -31,6 +32,7 @@ interface Hop {
   proxy: HttpProxy | undefined
   /** Status of the redirect that led here; 0 when none did. */
   redirectStatus: number
+  journey: Journey
 }
 
 const mostRedirects = 10
@@ -72,6 +74,7 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
         redirectStatus: hop.redirectStatus,
         headersTimeoutMs: config.headers_timeout_ms,
         stallTimeoutMs: config.stall_timeout_ms,
+        journey: hop.journey,
       },
       signal,
     )
@@ -83,8 +86,11 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
       const { url, authorization } = withoutUserinfo(parseUrl(request.url))
       const head = requestHead(defaultHeaders, request.headers, authorization)
       const proxy = request.proxy ? parseProxy(request.proxy) : undefined
-      let hop: Hop = { url, head, proxy, redirectStatus: 0 }
+      const journey = request.journey ?? newJourney()
+      let hop: Hop = { url, head, proxy, redirectStatus: 0, journey }
       for (let redirects = 0; ; redirects++) {
+        journey.url = hop.url.href
+        journey.redirects = redirects
         const response = await ask(hop, signal)
         try {
           failOnStatus(response, hop)
@@ -160,7 +166,7 @@ function follow(hop: Hop, location: string, status: number): Hop {
     })
   }
   const head = redirectedHead(hop.head, url.origin === hop.url.origin, authorization)
-  return { url, head, proxy: hop.proxy, redirectStatus: status }
+  return { ...hop, url, head, redirectStatus: status }
 }
 
 function tooManyRedirects(responseCode: number): JobError {
