@@ -1,5 +1,6 @@
 import { Client } from 'undici'
 import { type ConnectTimings, type GuardedConnector, noTimings } from '../../net/connector.ts'
+import { mostHeaderBytes } from './errors.ts'
 
 /** A connection, or one to be made, for one exchange at a time. One of `release` and `destroy` ends it. */
 export interface Lease {
@@ -43,7 +44,7 @@ const options = {
   headersTimeout: 0, // undici's timers tick once a second: the exchange has its own
   bodyTimeout: 0,
   keepAliveMaxTimeout: 10_000, // servers may offer minutes; a processor talks to thousands of them
-  maxHeaderSize: 64 * 1024, // Node's 16 KiB are too few for the cookies and policies of some sites
+  maxHeaderSize: mostHeaderBytes,
 }
 
 /**

@@ -64,7 +64,7 @@ describe('the fetcher and TLS', () => {
       createTlsServer({ ...certificates.good, ...old }).on('tlsClientError', () => {}),
     )
     await using fetcher = await startFetcher({}, { ca: certificates.ca })
-    await assert.rejects(fetcher.fetch(ancient.url), fails('tls.failed', 'tlsv1 alert protocol version'))
+    await assert.rejects(fetcher.fetch(ancient.url), fails('tls.version', 'tlsv1 alert protocol version'))
   })
 
   it('takes a handshake that is cut off for a broken connection', async () => {
