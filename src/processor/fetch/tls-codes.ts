@@ -29,7 +29,7 @@ const certificateCodes: Record<string, ErrorCode> = {
 const handshakeCodes: [RegExp, ErrorCode][] = [
   [/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/, 'response.http2_only'],
   [/^ERR_SSL_.*(ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|VERSION_TOO_LOW)/, 'tls.version'],
-  [/^ERR_SSL_.*ALERT/, 'tls.handshake'], // the other side's word
+  [/^ERR_SSL_.*(ALERT|UNRECOGNIZED_NAME)/, 'tls.handshake'], // the other side's word
   [/^(ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$)/, 'tls.failed'],
 ]
 
