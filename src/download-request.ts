@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseChecksum } from './jobs/checksum.ts'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
 import { isTopicName } from './jobs/topic-name.ts'
@@ -23,7 +24,13 @@ const integer = (min: number, max: number) =>
     .max(max, `must be at most ${max}`)
 
 const httpUrl = text(MAX_URL).refine(isHttpUrl, 'must be an http or https URL')
-const callbackType = z.enum(CALLBACK_TYPES, `must be one of ${CALLBACK_TYPES.join(', ')}`)
+const oneOf = <const T extends readonly string[]>(words: T) => z.enum(words, `must be one of ${words.join(', ')}`)
+
+const MAX_AHEAD_MS = 366 * 24 * 60 * 60 * 1000
+const instant = z.iso
+  .datetime({ offset: true, error: 'must be a time as in RFC 3339, such as 2030-01-31T12:00:00Z' })
+  .transform((value) => Date.parse(value))
+  .refine((ms) => ms <= Date.now() + MAX_AHEAD_MS, 'must be at most a year ahead')
 
 const mimeType = text(1024).superRefine((value, issue) => {
   try {
@@ -32,6 +39,10 @@ const mimeType = text(1024).superRefine((value, issue) => {
     issue.addIssue((error as Error).message)
   }
 })
+
+const checksum = text(256)
+  .refine((value) => parseChecksum(value), 'must be sha256, sha512, sha1 or md5, a colon, and the digest in hex')
+  .transform((value) => value.toLowerCase())
 
 const requestHeaders = z
   .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
@@ -59,30 +70,36 @@ const subpath = text(1024)
   .transform((path) => path.split('/').filter(Boolean).join('/'))
 
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
-const Body = z.object(
+export const DownloadBody = z.object(
   {
     aggr_id: text(1024),
     aggr_limit: integer(1, 2 ** 31 - 1),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
-    callback_type: callbackType.optional(),
+    /** `none`: the caller looks at the job, and is not called. */
+    callback_type: oneOf([...CALLBACK_TYPES, 'none']).optional(),
     callback_dst: text(MAX_URL).optional(),
     callback_url: text(MAX_URL).optional(),
-    callback_error_type: callbackType.optional(),
+    callback_error_type: oneOf(CALLBACK_TYPES).optional(),
     callback_error_dst: text(MAX_URL).optional(),
     extra: z.string('must be a string').optional(),
     mime_type: mimeType.optional(),
     max_retries: integer(0, 2 ** 31 - 1).optional(),
     extract_image_size: z.boolean('must be true or false').optional(),
+    checksum: checksum.optional(),
+    max_bytes: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    max_pixels: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     download_timeout: integer(1, MAX_TIMEOUT_S).optional(),
     request_headers: requestHeaders.optional(),
     s3_bucket: text(255).optional(),
     s3_region: text(64).optional(),
     subpath: subpath.optional(),
+    priority: integer(0, 9).optional(),
+    not_before: instant.optional(),
   },
   'the body must be a JSON object',
 )
-type Body = z.infer<typeof Body>
+export type DownloadBody = z.infer<typeof DownloadBody>
 
 /** An empty string in an optional field means absent, as does null. */
 const withoutEmpty = (body: unknown) =>
@@ -97,19 +114,21 @@ const withoutEmpty = (body: unknown) =>
  */
 export function downloadRequestSchema(backends: readonly CallbackType[]) {
   return z
-    .preprocess(withoutEmpty, Body)
+    .preprocess(withoutEmpty, DownloadBody)
     .superRefine((body, issue) => {
-      const complain = (field: keyof Body, message: string) =>
+      const complain = (field: keyof DownloadBody, message: string) =>
         issue.addIssue({ code: 'custom', path: [field], message })
 
       if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
       if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
       const callback = callbackOf(body)
-      if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
+      if (callback.none && body.callback_dst) complain('callback_dst', 'does not go with callback_type none')
+      else if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
       if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
-      if (!callback.type && !callback.dst && !body.s3_bucket) {
-        complain('callback_type', 'a callback (callback_type and callback_dst) is required unless s3_bucket is given')
+      if (!callback.type && !callback.dst && !body.s3_bucket && !callback.none) {
+        const text = 'a callback (callback_type and callback_dst, or none) is required unless s3_bucket is given'
+        complain('callback_type', text)
       }
       check(callback.type, callback.dst, callback.fields)
 
@@ -117,7 +136,11 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
       if (body.callback_error_dst && !errorType) complain('callback_error_type', 'is required with callback_error_dst')
       check(errorType, body.callback_error_dst, ['callback_error_type', 'callback_error_dst'])
 
-      function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
+      function check(
+        type: CallbackType | undefined,
+        dst: string | undefined,
+        fields: [keyof DownloadBody, keyof DownloadBody],
+      ) {
         if (!type || !dst) return
         if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
         const wrong = destinationFault(type, dst)
@@ -139,22 +162,35 @@ export function downloadRequestSchema(backends: readonly CallbackType[]) {
         mimeType: body.mime_type,
         maxRetries: body.max_retries,
         extractImageSize: body.extract_image_size || undefined,
+        checksum: body.checksum,
+        maxBytes: body.max_bytes,
+        maxPixels: body.max_pixels,
         downloadTimeoutS: body.download_timeout,
         requestHeaders:
           body.request_headers && Object.keys(body.request_headers).length ? body.request_headers : undefined,
         s3Bucket: body.s3_bucket,
         s3Region: body.s3_region,
         subpath: body.subpath || undefined,
+        priority: body.priority || undefined,
+        notBeforeMs: body.not_before,
       }
     })
 }
 
 /** `callback_url` is the older name of an HTTP callback, and wins. */
-function callbackOf(body: Body) {
+function callbackOf(body: DownloadBody) {
   const { callback_url, callback_type, callback_dst } = body
-  return callback_url
-    ? { type: 'http' as const, dst: callback_url, fields: ['callback_url', 'callback_url'] as [keyof Body, keyof Body] }
-    : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] as [keyof Body, keyof Body] }
+  const named = (
+    type: CallbackType | undefined,
+    dst: string | undefined,
+    fields: [keyof DownloadBody, keyof DownloadBody],
+  ) => {
+    return { type, dst, fields, none: false }
+  }
+  if (callback_url) return named('http', callback_url, ['callback_url', 'callback_url'])
+  const fields: [keyof DownloadBody, keyof DownloadBody] = ['callback_type', 'callback_dst']
+  if (callback_type === 'none') return { ...named(undefined, undefined, fields), none: true }
+  return named(callback_type, callback_dst, fields)
 }
 
 const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {

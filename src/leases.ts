@@ -4,17 +4,24 @@ import type { Claim, Room } from './queue/room.ts'
 /** A claim that this process holds, and how it learns that it does not any more. */
 export interface Lease {
   readonly claim: Claim
-  /** Aborts with `LeaseLost`, or with `HandBack` when the process stops. */
+  /** Aborts with `LeaseLost`, with `Cancelled`, or with `HandBack` when the process stops. */
   readonly signal: AbortSignal
   /** Throws `LeaseLost` when the job may be somebody else's: to be asked right before anything that cannot be undone. */
   confirm(): void
   /** The job needs its place in the group no more: the next one of the group may start. The lease stays. */
   leave(): void
+  /** So many decoded bytes have come so far: whoever looks at the job is told, about three times a lease. */
+  progress(bytes: number): void
 }
 
 /** The job may be somebody else's by now: stop, and touch nothing. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost'
+}
+
+/** Nobody wants the job any more: stop, and settle it as cancelled. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled'
 }
 
 /** This process stops and the job is not done: put it back as if nothing had happened. */
@@ -26,6 +33,9 @@ interface Held extends Lease {
   readonly controller: AbortController
   /** By this process's monotonic clock; always earlier than the end of the lease by Redis's. */
   heldUntil: number
+  receivedBytes: number
+  /** As Redis knows it. */
+  toldBytes: number
 }
 
 /**
@@ -46,8 +56,12 @@ export function leasesOf(room: Room, log: Log) {
       const asked = [...held.values()]
       // The lease counts from when Redis runs the script, which is never before it was asked to.
       const askedAt = performance.now()
-      const lost = new Set(await room.extend(asked.map(({ claim }) => claim)))
-      for (const lease of asked) {
+      const news = asked.map((lease) => (lease.receivedBytes === lease.toldBytes ? undefined : lease.receivedBytes))
+      const reply = await room.extend(asked.map(({ claim }, i) => ({ claim, receivedBytes: news[i] })))
+      const lost = new Set(reply.lost)
+      for (const id of reply.cancelled) cancel(id)
+      for (const [i, lease] of asked.entries()) {
+        lease.toldBytes = news[i] ?? lease.toldBytes
         if (lost.has(lease.claim.job.id)) {
           if (holds(lease)) lose(lease)
         } else lease.heldUntil = Math.max(lease.heldUntil, askedAt + room.leaseMs - marginMs)
@@ -57,6 +71,10 @@ export function leasesOf(room: Room, log: Log) {
     } finally {
       extending = false
     }
+  }
+
+  function cancel(id: string) {
+    held.get(id)?.controller.abort(new Cancelled('the job was cancelled'))
   }
 
   const holds = (lease: Lease) => held.get(lease.claim.job.id) === lease
@@ -78,6 +96,7 @@ export function leasesOf(room: Room, log: Log) {
   // A Redis that came back, or another in its place, may have forgotten claims: it must hear of them at once, for it
   // gives nothing away before.
   room.onReturn(() => void extend())
+  room.onCancel(cancel)
 
   return {
     /** @param leaseEnd by `performance.now()` */
@@ -89,6 +108,11 @@ export function leasesOf(room: Room, log: Log) {
         leave,
         signal: controller.signal,
         heldUntil: leaseEnd - marginMs,
+        receivedBytes: 0,
+        toldBytes: 0,
+        progress(bytes) {
+          lease.receivedBytes = bytes
+        },
         confirm() {
           controller.signal.throwIfAborted()
           if (performance.now() <= lease.heldUntil) return

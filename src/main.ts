@@ -146,10 +146,22 @@ async function serveApi(
   onListening = (_url: string) => {},
 ): Promise<void> {
   const { serve } = await import('./api/serve.ts')
-  const { redis, api, backends } = config
-  const graceMs = config.processor.shutdown_grace_ms
-  await serve({ redis, api, backends: typesOf(backends), graceMs, log, onListening }, stop)
+  const { redis, api, backends, processor, notifier } = config
+  const graceMs = processor.shutdown_grace_ms
+  const horizons = {
+    silentMs: Math.max(MIN_SILENT_MS, processor.lease_ms, notifier.lease_ms),
+    downloadRetries: processor.max_retries,
+    deliveryRetries: notifier.max_retries,
+  }
+  const downloadUrl = downloadUrlOf(config)
+  const given = { redis, api, backends: typesOf(backends), horizons, downloadUrl, version: version(), graceMs }
+  await serve({ ...given, log, onListening }, stop)
 }
+
+/** A worker that has nothing to do calls more often than that. */
+const MIN_SILENT_MS = 10_000
+
+const downloadUrlOf = ({ processor, notifier }: Config) => processor.download_url || notifier.download_url || ''
 
 const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
 
@@ -164,7 +176,7 @@ async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<vo
   if (typesOf(backends).length === 0) {
     throw new ConfigError('backends: no backend is given: a notifier needs at least one of http, kafka, sqs')
   }
-  const downloadUrl = config.processor.download_url || notifier.download_url || ''
+  const downloadUrl = downloadUrlOf(config)
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
   await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)

@@ -3,15 +3,29 @@ import type { Log } from '../log.ts'
 import type { Queue } from '../queue/queue.ts'
 import { wantToken } from './auth.ts'
 import { answerProblems } from './problems.ts'
+import { type AggregationDeps, aggregationRoutes } from './routes/aggregations.ts'
 import { callbackRoutes } from './routes/callbacks.ts'
 import { dashboardRoutes } from './routes/dashboard.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { type DownloadDeps, downloadRoutes } from './routes/downloads.ts'
+import { type EventDeps, eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
+import { type JobDeps, jobRoutes } from './routes/jobs.ts'
+import { type ListDeps, listRoutes } from './routes/list.ts'
 import { type MetricsDeps, metricsRoutes } from './routes/metrics.ts'
 import { type StatsDeps, statsRoutes } from './routes/stats.ts'
 
-export interface AppDeps extends Omit<DownloadDeps, 'queue'>, Omit<StatsDeps, 'queue'>, MetricsDeps {
+export interface AppDeps
+  extends Omit<DownloadDeps, 'queue' | 'events'>,
+    Omit<StatsDeps, 'queue'>,
+    MetricsDeps,
+    Omit<JobDeps, 'events'>,
+    AggregationDeps,
+    ListDeps,
+    EventDeps {
   queue: Queue
+  /** Of this software. */
+  version: string
   heartbeatPath: string | undefined
   tokens: string[] | undefined
   log: Log
@@ -30,10 +44,15 @@ export function app(deps: AppDeps): Koa {
   if (deps.tokens) koa.use(wantToken(deps.tokens, ['/hb', '/livez', '/readyz']))
   for (const router of [
     downloadRoutes(deps),
-    callbackRoutes(deps.queue),
+    callbackRoutes(deps.queue, deps.events),
+    listRoutes(deps),
+    jobRoutes(deps),
+    aggregationRoutes(deps),
+    eventRoutes(deps),
     healthRoutes(deps.heartbeatPath, deps.queue),
     metricsRoutes(deps),
     statsRoutes(deps),
+    docsRoutes(deps.version),
     dashboardRoutes(),
   ]) {
     koa.use(router.routes())

@@ -1,13 +1,18 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
+import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
+import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
-import { type Queue, queueOf } from '../queue/queue.ts'
-import { type Client, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { listingOf } from '../queue/listing.ts'
+import { queueOf } from '../queue/queue.ts'
+import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { retryingOf } from '../queue/retrying.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
 
@@ -15,6 +20,11 @@ export interface ServeOptions {
   redis: RedisConfig
   api: ApiConfig
   backends: CallbackType[]
+  horizons: Horizons
+  /** Base of the files' URLs, or `""`. */
+  downloadUrl: string
+  /** Of this software. */
+  version: string
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -27,16 +37,28 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
   const keys = keysOf(options.redis.key_prefix)
-  const instances = (role: 'processor' | 'notifier') => {
-    const all = instancesOf(redis, keys, role)
-    return { sum: () => promptly(redis, () => all.sum()) }
-  }
+  const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
+  const jobs = jobsOf(redis, keys, queue)
+  const subscriber = connect(options.redis, 'patient', log)
+  const events = eventsOf(redis, subscriber, keys, log)
+  const listing = listingOf(redis, keys)
+  const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
   const koa = app({
-    queue: promptQueue(redis, queueOf(redis, keys, durableWrites(redis, options.redis))),
+    queue: allPromptly(redis, queue),
+    jobs: allPromptly(redis, jobs),
+    listing: allPromptly(redis, listing),
+    retrying: allPromptly(redis, retryingOf(redis, keys, queue, listing)),
+    aggregations: allPromptly(redis, aggregationsOf(redis, keys, jobs)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
     instances: { processor: instances('processor'), notifier: instances('notifier') },
+    events,
+    stop,
+    horizons: options.horizons,
+    downloadUrl: options.downloadUrl,
+    version: options.version,
     backends: options.backends,
     maxBodyBytes: api.max_body_bytes,
+    maxBatchBytes: api.max_batch_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
     tokens: api.tokens,
     log,
@@ -58,20 +80,9 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    events.close()
     redis.disconnect()
-  }
-}
-
-/** Every answer within about a second, or `RedisUnavailable`. */
-function promptQueue(redis: Client, queue: Queue): Queue {
-  return {
-    add: (request: DownloadRequest) => promptly(redis, () => queue.add(request)),
-    find: (id) => promptly(redis, () => queue.find(id)),
-    wake: (...args) => promptly(redis, () => queue.wake(...args)),
-    resting: (...args) => promptly(redis, () => queue.resting(...args)),
-    probe: () => promptly(redis, () => queue.probe()),
-    adjust: (...args) => promptly(redis, () => queue.adjust(...args)),
-    groups: (room) => promptly(redis, () => queue.groups(room)),
+    subscriber.disconnect()
   }
 }
 

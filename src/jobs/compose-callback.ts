@@ -20,7 +20,7 @@ export function composeCallback(job: Job, downloadUrl: string): Callback {
     size: result?.size ?? 0,
     sha256: result?.sha256 ?? '',
     mime_type: result?.mimeType ?? '',
-    final_url: result?.finalUrl ?? (result?.timings && request ? withoutSecrets(request.url) : ''),
+    final_url: result?.finalUrl ?? (result?.timings && request ? place(request.url) : ''),
     redirects: result?.redirects ?? 0,
     timings: namedTimings(result?.timings),
   }
@@ -30,17 +30,15 @@ function namedTimings([dns, connect, tls, first_byte, total]: Timings = [0, 0, 0
   return { dns, connect, tls, first_byte, total }
 }
 
-/** As the request travels: whoever gave it knows the credentials, a receiver need not. */
-function withoutSecrets(text: string): string {
+/** A URL without what may be secret in it. */
+function place(text: string): string {
   if (!URL.canParse(text)) return ''
-  const url = new URL(text)
-  url.username = ''
-  url.password = ''
-  url.hash = ''
-  return url.href
+  const { origin, pathname } = new URL(text)
+  return origin + pathname
 }
 
-function joinUrl(base: string, path: string): string {
+/** @param path below `base`, unescaped */
+export function joinUrl(base: string, path: string): string {
   const escaped = path.split('/').map(encodeURIComponent).join('/')
   return `${base.replace(/\/+$/, '')}/${escaped}`
 }

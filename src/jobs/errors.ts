@@ -1,3 +1,5 @@
+import type { Failure } from './job.ts'
+
 /**
  * The stable codes of failures that somebody thought about: part of the callback (`error_code`), the logs and the
  * metrics. Clients match on them, so a code never changes its meaning.
@@ -40,13 +42,16 @@ export type ErrorCode =
   | 'limit.bytes'
   | 'limit.ratio'
   | 'limit.headers'
+  | 'limit.pixels'
   | 'mime.mismatch'
   | 'image.size'
+  | 'verify.checksum'
   | 'storage.denied'
   | 'storage.not_found'
   | 'storage.full'
   | 'storage.failed'
   | 'worker.stalled'
+  | 'job.cancelled'
   | 'imported' // it failed in the service that it was imported from
   | 'internal'
   | 'receiver.status'
@@ -95,3 +100,15 @@ export function asJobError(error: unknown): JobError {
   const text = 'an internal error; the operators find it in the log'
   return new JobError('internal', text, { retriable: true, cause: error })
 }
+
+/**
+ * What a job's record remembers of an attempt that failed just now.
+ *
+ * @param begin by `performance.now()`
+ */
+export const failureOf = (step: Failure['step'], { code }: JobError, begin: number): Failure => ({
+  step,
+  code,
+  atMs: Date.now(),
+  durationMs: Math.round(performance.now() - begin),
+})

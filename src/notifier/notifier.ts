@@ -1,9 +1,9 @@
 import { deliveryRetryDelayMs } from '../jobs/backoff.ts'
 import { composeCallback } from '../jobs/compose-callback.ts'
-import { asJobError, JobError } from '../jobs/errors.ts'
+import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import type { CallbackType } from '../jobs/job.ts'
 import { callbackTarget, type Outcome } from '../jobs/places.ts'
-import { HandBack, type Lease, LeaseLost } from '../leases.ts'
+import { Cancelled, HandBack, type Lease, LeaseLost } from '../leases.ts'
 import type { Log } from '../log.ts'
 import type { Backend } from './backends/backend.ts'
 import type { NotifierStats } from './stats.ts'
@@ -25,6 +25,7 @@ export function delivering(options: DeliveringOptions): (lease: Lease) => Promis
   const { backends, maxRetries, retryBackoffMs, maxStalls, deletionDelayMs, stats, log } = options
 
   return async ({ claim: { job, group }, signal }) => {
+    if (job.cancelled) return { kind: 'cancelled' }
     const begin = performance.now()
     try {
       if (job.stalls >= maxStalls) {
@@ -43,16 +44,18 @@ export function delivering(options: DeliveringOptions): (lease: Lease) => Promis
       return { kind: 'delivered', deletionDelayMs }
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      if (error instanceof Cancelled) return { kind: 'cancelled' }
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'a delivery ran into a bug')
       stats.attemptFailed(failure)
       say(failure)
       const n = job.deliveries + 1
+      const ended = { error: failure.message, failure: failureOf('callback', failure, begin) }
       if (failure.retriable && n <= maxRetries) {
-        return { kind: 'delivery-retry', delayMs: deliveryRetryDelayMs(n, retryBackoffMs), error: failure.message }
+        return { kind: 'delivery-retry', delayMs: deliveryRetryDelayMs(n, retryBackoffMs), ...ended }
       }
       stats.failed()
-      return { kind: 'delivery-failed', error: failure.message }
+      return { kind: 'delivery-failed', ...ended }
     }
 
     function say(failure?: JobError) {

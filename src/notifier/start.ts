@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { guardedAgent } from '../net/agent.ts'
 import { resolver } from '../net/resolver.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { connect, type RedisConfig } from '../queue/redis.ts'
@@ -36,6 +37,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
   const keys = keysOf(options.redis.key_prefix)
   const instances = instancesOf(redis, keys, 'notifier')
   const instance = randomBytes(6).toString('base64url')
+  const events = eventsOf(redis, subscriber, keys, log)
   const stats = notifierStats()
 
   // Callbacks go to the operators' own services: only addresses that no service has are refused.
@@ -68,6 +70,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
         run: deliver,
         concurrency: notifier.max_in_flight ?? 8 * notifier.concurrency,
         graceMs: notifier.shutdown_grace_ms,
+        tell: events.tell,
         log,
       },
       stop,
@@ -77,6 +80,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
     await Promise.all(Object.values(backends).map((backend) => backend.close()))
     await agent.destroy()
     names.close()
+    events.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'notifier stopped')

@@ -1,9 +1,9 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
-import { asJobError, JobError } from '../jobs/errors.ts'
+import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
-import { HandBack, type Lease, LeaseLost } from '../leases.ts'
+import { Cancelled, HandBack, type Lease, LeaseLost } from '../leases.ts'
 import { type Log, redactedUrl } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
@@ -12,6 +12,8 @@ import type { ProcessorStats } from './stats.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
+  /** Removes what attempts at a job have left for the next one. */
+  drop(jobId: string): Promise<void>
   /** Name of the storage whose deletions room the job goes through at its end. */
   storage: string
   maxRetries: number
@@ -29,6 +31,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     const { job, group } = lease.claim
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
+    if (job.cancelled) return { kind: 'cancelled', storage }
     const journey = newJourney()
     stats.attemptBegins(group)
     try {
@@ -40,24 +43,28 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return { kind: 'downloaded', result, storage }
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      if (error instanceof Cancelled) return { kind: 'cancelled', storage }
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
       say('warn', 0, failure)
-      return afterFailure(failure)
+      return await afterFailure(failure)
     } finally {
       stats.attemptEnds(group)
     }
 
-    function afterFailure(failure: JobError): Outcome {
+    async function afterFailure(failure: JobError): Promise<Outcome> {
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
       const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      if (!retriable || n > retries)
-        return { kind: 'downloaded', result: failed(job, failure, journey), storage, ...hold }
-      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...hold }
+      const ended = { ...hold, failure: failureOf('download', failure, journey.begun) }
+      if (!retriable || n > retries) {
+        if (retriable || job.handled) await options.drop(job.id).catch(() => {}) // what is left, a sweep finds
+        return { kind: 'downloaded', result: failed(job, failure, journey), storage, ...ended }
+      }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
 
     function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {

@@ -3,6 +3,7 @@ import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
@@ -18,10 +19,12 @@ import type { ProcessorConfig } from './config.ts'
 import { diskGuard } from './disk-guard.ts'
 import { expire } from './expire.ts'
 import { fetcher } from './fetch/fetcher.ts'
+import { partials } from './partials.ts'
 import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
 import { storing } from './storing.ts'
 import { instanceName, tempFiles } from './temp-files.ts'
+import { mimeDetector } from './verify/mime-detector.ts'
 
 export interface ProcessorOptions {
   redis: RedisConfig
@@ -46,6 +49,7 @@ export async function runProcessor(
   const queue = queueOf(redis, keys)
   const instances = instancesOf(redis, keys, 'processor')
   const instance = instanceName()
+  const events = eventsOf(redis, subscriber, keys, log)
   const stats = processorStats()
 
   const storage = storageFor(filestorage)
@@ -53,7 +57,16 @@ export async function runProcessor(
   const names = resolver()
   const guard = addressGuard('downloads', processor.allow_networks)
   const fetch = fetcher({ config: processor, guard, resolver: names })
+  const mime = mimeDetector(log)
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
+  const partial = partials({
+    files: temp,
+    isWanted: async (id) => {
+      const job = await queue.find(id)
+      return job?.request !== undefined && job.result === undefined
+    },
+    resume: processor.resume,
+  })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
   const { disk_high: high, disk_low: low = Math.min(90, high) } = processor
@@ -62,19 +75,25 @@ export async function runProcessor(
 
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
   const sweep = () =>
-    Promise.all([temp.sweep(), storage.sweep?.(), expire(queue, processor.rest_ttl_days * DAY_MS, stop)]).catch(
-      (error) => log.warn({ error: String(error) }, 'sweeping failed'),
-    )
+    Promise.all([
+      partial.sweep(!disk.hasRoom()),
+      storage.sweep?.(),
+      expire(queue, processor.rest_ttl_days * DAY_MS, storage.name, stop),
+    ]).catch((error) => log.warn({ error: String(error) }, 'sweeping failed'))
   void sweep()
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
 
   const download = downloading({
     attempt: attempt({
       fetcher: fetch,
-      tempFiles: temp,
+      partials: partial,
+      mime,
       store: storing(storage, buckets),
       maxBytes: processor.max_bytes,
+      maxPixels: processor.max_pixels,
+      log,
     }),
+    drop: partial.drop,
     storage: storage.name,
     maxRetries: processor.max_retries,
     retryBackoffMs: processor.retry_backoff_ms,
@@ -95,6 +114,7 @@ export async function runProcessor(
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,
+          tell: events.tell,
           log,
         },
         stop,
@@ -105,6 +125,7 @@ export async function runProcessor(
           run: deleting(storage, stats, log),
           concurrency: DELETIONS,
           graceMs,
+          tell: events.tell,
           log,
         },
         stop,
@@ -114,8 +135,9 @@ export async function runProcessor(
     clearInterval(sweeping)
     disk.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
-    await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    await Promise.all([fetch.close(), mime.close(), storage.close(), buckets.close()])
     names.close()
+    events.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')

@@ -119,7 +119,8 @@ if redis.call("EXISTS", line) == 0 then
   local lost = redis.call("ZRANGE", leases, 0, 0, "WITHSCORES")[2]
   local at = first and lost and math.min(first, lost) or first or lost
   reply[2] = at and math.max(0, at - now) or -1
-elseif unannounced then
-  ring(room)
+  -- whoever sleeps until the end of a lease knows of none that ends before those of this call
+  if tonumber(lost) ~= now + lease then unannounced = false end
 end
+if unannounced then ring(room) end
 return reply

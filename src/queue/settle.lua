@@ -31,7 +31,7 @@ elseif kind == "back" then
 elseif kind == "rest" then
   patch(id, 5)
   redis.call("HDEL", state_key(id), "stalls")
-  redis.call("ZADD", target, now, id)
+  lay_to_rest(target, id)
 else
   patch(id, 10)
   redis.call("HDEL", state_key(id), "stalls")

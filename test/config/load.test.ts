@@ -30,7 +30,14 @@ describe('the configuration', () => {
     assert.deepEqual(warnings, [])
     const { api, processor, notifier, redis, backends } = config
     assert.deepEqual(redis, { addr: 'localhost:6379', key_prefix: 'downloader' })
-    assert.deepEqual(api, { host: '127.0.0.1', port: 8000, max_body_bytes: 1_048_576, request_timeout_ms: 30_000 })
+    assert.deepEqual(api, {
+      host: '127.0.0.1',
+      port: 8000,
+      max_body_bytes: 1_048_576,
+      max_batch_bytes: 16_777_216,
+      max_queued_jobs: 0,
+      request_timeout_ms: 30_000,
+    })
     assert.deepEqual(processor, {
       concurrency: 256,
       max_retries: 2,
@@ -41,8 +48,14 @@ describe('the configuration', () => {
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
       rest_ttl_days: 30,
+      resume: true,
       request_headers: {},
       max_bytes: 0,
+      max_decode_ratio: 200,
+      min_bytes_per_s: 100,
+      min_speed_window_s: 60,
+      redirect_headers: [],
+      max_pixels: 0,
       connect_timeout_ms: 5000,
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,

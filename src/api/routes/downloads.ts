@@ -1,21 +1,123 @@
 import Router from '@koa/router'
+import type { ZodType } from 'zod'
 import { downloadRequestSchema } from '../../download-request.ts'
-import type { CallbackType } from '../../jobs/job.ts'
-import type { Queue } from '../../queue/queue.ts'
-import { readJson } from '../read-json.ts'
+import type { CallbackType, DownloadRequest } from '../../jobs/job.ts'
+import { downloadsRoom } from '../../jobs/places.ts'
+import type { Events } from '../../queue/events.ts'
+import type { Acceptance, NewJob, Queue } from '../../queue/queue.ts'
+import { RedisUnavailable } from '../../queue/redis.ts'
+import { idempotencyKeys } from '../idempotency.ts'
+import { Problem, problemBody, problemOf } from '../problems.ts'
+import { readJson, readText } from '../read-json.ts'
+import { entriesOf } from '../read-many.ts'
 
 export interface DownloadDeps {
-  queue: Pick<Queue, 'add'>
+  queue: Pick<Queue, 'accept'>
   backends: readonly CallbackType[]
   maxBodyBytes: number
+  maxBatchBytes: number
+  /** Told what happens to jobs. */
+  events: Pick<Events, 'tell'>
 }
 
-/** `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. */
-export function downloadRoutes({ queue, backends, maxBodyBytes }: DownloadDeps): Router {
+/** Jobs of one batch. */
+export const MAX_BATCH_JOBS = 10_000
+/** Jobs and bytes that go to Redis at once, which does nothing else meanwhile. */
+const CHUNK_JOBS = 250
+const CHUNK_BYTES = 4 * 1024 * 1024
+
+/**
+ * `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. `POST /downloads`: the same for many,
+ * each with an answer of its own.
+ */
+export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes, events }: DownloadDeps): Router {
   const schema = downloadRequestSchema(backends)
-  return new Router().post('/download', async (ctx) => {
-    const id = await queue.add(schema.parse(await readJson(ctx.req, maxBodyBytes)))
-    ctx.status = 201
-    ctx.body = { id }
+  const accept = async (jobs: NewJob[]) => {
+    const acceptances = await queue.accept(jobs)
+    for (const [i, { request }] of jobs.entries()) {
+      const accepted = acceptances[i]
+      if (accepted && 'id' in accepted) {
+        events.tell({ id: accepted.id, event: 'accepted', room: downloadsRoom, group: request.aggrId })
+      }
+    }
+    return acceptances
+  }
+  return new Router()
+    .post('/download', async (ctx) => {
+      const keyOf = idempotencyKeys(ctx)
+      const request = schema.parse(await readJson(ctx.req, maxBodyBytes))
+      const [acceptance] = await accept([{ request, idempotencyKey: keyOf(0) }])
+      ctx.status = 201
+      ctx.body = { id: idOf(acceptance) }
+    })
+    .post('/downloads', async (ctx) => {
+      const keyOf = idempotencyKeys(ctx)
+      const entries = entriesOf(await readText(ctx.req, maxBatchBytes), MAX_BATCH_JOBS)
+      const answers: Answer[] = []
+      let chunk: Candidate[] = []
+      let bytes = 0
+      const flush = async () => {
+        answers.push(...(await acceptAll(accept, chunk)))
+        chunk = []
+        bytes = 0
+      }
+      let n = 0
+      for (const { read, size } of entries) {
+        if (chunk.length === CHUNK_JOBS || bytes + size > CHUNK_BYTES) await flush()
+        chunk.push(candidate(schema, read, size > maxBodyBytes ? maxBodyBytes : undefined, keyOf(n++)))
+        bytes += size
+      }
+      await flush()
+      ctx.body = answers
+    })
+}
+
+type Answer = { id: string } | { error: ReturnType<typeof problemBody> }
+/** A job of a batch, or what is wrong with it. */
+type Candidate = NewJob | Problem
+
+function candidate(
+  schema: ZodType<DownloadRequest>,
+  read: () => unknown,
+  tooLargeFor: number | undefined,
+  idempotencyKey: string | undefined,
+): Candidate {
+  if (tooLargeFor !== undefined) return new Problem(413, `the job is larger than ${tooLargeFor} bytes`)
+  try {
+    return { request: schema.parse(read()), idempotencyKey }
+  } catch (error) {
+    return problemOf(error)
+  }
+}
+
+/** When Redis goes away in the middle of a batch, what it had before stays answered with ids. */
+async function acceptAll(accept: Queue['accept'], candidates: Candidate[]): Promise<Answer[]> {
+  const jobs = candidates.filter((one): one is NewJob => !(one instanceof Problem))
+  let acceptances: Acceptance[] = []
+  let trouble: RedisUnavailable | undefined
+  try {
+    if (jobs.length > 0) acceptances = await accept(jobs)
+  } catch (error) {
+    if (!(error instanceof RedisUnavailable)) throw error
+    trouble = error
+  }
+  let next = 0
+  return candidates.map((one): Answer => {
+    if (one instanceof Problem) return { error: problemBody(one) }
+    try {
+      if (trouble) throw trouble
+      return { id: idOf(acceptances[next++]) }
+    } catch (error) {
+      return { error: problemBody(problemOf(error)) }
+    }
   })
+}
+
+/** @throws {Problem} 422, 503 */
+function idOf(acceptance: Acceptance | undefined): string {
+  if (acceptance && 'id' in acceptance) return acceptance.id
+  if (acceptance?.refused === 'conflict') {
+    throw new Problem(422, 'Idempotency-Key: was used for another request within the last 24 hours')
+  }
+  throw new Problem(503, 'too many jobs wait already (api.max_queued_jobs); try again later', { 'Retry-After': '10' })
 }

@@ -12,7 +12,7 @@ export interface Source {
 export interface BodyQueue {
   push(chunk: Uint8Array): void
   end(): void
-  /** What is queued is dropped: the reader learns at once. */
+  /** What is queued is read first: a rest can be asked for. Whoever aborted reads no more, and learns at once. */
   fail(error: unknown): void
   readonly readable: ResponseBody
 }
@@ -73,7 +73,7 @@ export function bodyQueue(options: BodyQueueOptions): BodyQueue {
     const value = chunks.shift()
     if (value !== undefined) {
       queued -= value.length
-      if (queued <= highWaterMark) source.resume()
+      if (queued <= highWaterMark && outcome === undefined) source.resume()
       return Promise.resolve({ done: false, value })
     }
     if (discarded !== undefined) return Promise.resolve(done)
@@ -144,11 +144,7 @@ export function bodyQueue(options: BodyQueueOptions): BodyQueue {
       }
     },
     end: () => settle({}),
-    fail(error) {
-      chunks.length = 0
-      queued = 0
-      settle({ error })
-    },
+    fail: (error) => settle({ error }),
     readable: {
       get bytes() {
         return bytes

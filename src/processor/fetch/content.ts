@@ -4,6 +4,7 @@ import { contentCodings, decoded } from './decoding.ts'
 import type { Circumstances } from './errors.ts'
 import { contentLength, type Response } from './exchange.ts'
 import type { FetchResponse } from './fetch.ts'
+import { versionOf } from './version.ts'
 
 /** 0 means none. */
 export interface Limits {
@@ -31,8 +32,9 @@ export function received(
   failOnTransferCoding(headers['transfer-encoding'], url.host, status)
   const circumstances = { host: url.host, status, redirectStatus: 0 }
   const codings = decodes ? contentCodings(headers['content-encoding'], circumstances) : []
-  const length = codings.length === 0 ? (contentLength(headers) ?? 0) : 0
-  if (most.bytes > 0 && length > most.bytes) throw tooLarge(`${length} bytes`, most.bytes, status)
+  const length = codings.length === 0 ? contentLength(headers) : undefined
+  if (most.bytes > 0 && length !== undefined && length > most.bytes)
+    throw tooLarge(`${length} bytes`, most.bytes, status)
 
   let body: AsyncIterable<Uint8Array> = raw
   for (const coding of codings.reverse()) body = decoded(body, coding, circumstances)
@@ -42,6 +44,8 @@ export function received(
     headers,
     url: url.href,
     redirects,
+    from: 0,
+    version: versionOf({ status, headers, url }, length),
     body,
     discard() {
       const ended = raw.discard()

@@ -9,13 +9,14 @@ import { connections, type Route } from './connections.ts'
 import { received } from './content.ts'
 import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
 import { exchange, type Response } from './exchange.ts'
-import type { Fetcher } from './fetch.ts'
-import { headersForOthers, type RequestHead, redirectedHead, requestHead } from './headers.ts'
+import type { Fetcher, FetchRequest, FetchResponse } from './fetch.ts'
+import { headersForOthers, type RequestHead, redirectedHead, requestHead, restHead } from './headers.ts'
 import { type Journey, newJourney } from './journey.ts'
 import { type HttpProxy, parseProxy } from './proxy.ts'
 import { isHttp, isSameHome, mostRedirects, redirectTarget, tooManyRedirects } from './redirects.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { unexpected } from './unexpected.ts'
+import { asksForWhole, isRest } from './version.ts'
 
 export interface FetcherOptions {
   config: Omit<FetchConfig, 'allow_networks' | 'max_bytes'>
@@ -81,34 +82,58 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
     )
   }
 
+  /** Asks for `url`, and for where its redirects lead. */
+  async function follow(url: URL, head: RequestHead, request: FetchRequest, signal: AbortSignal) {
+    const proxy = request.proxy ? parseProxy(request.proxy) : undefined
+    const limits = { bytes: request.maxBytes, ratio: config.max_decode_ratio }
+    const journey = request.journey ?? newJourney()
+    let hop: Hop = { url, head, proxy, redirectStatus: 0, journey }
+    for (let redirects = 0; ; redirects++) {
+      journey.url = hop.url.origin + hop.url.pathname
+      journey.redirects = redirects
+      const response = await ask(hop, signal)
+      try {
+        failOnStatus(response, hop)
+        const target = redirectTarget(response, hop.url)
+        if (target === undefined) return received(response, hop.url, redirects, limits, hop.head.decodes)
+        if (redirects === mostRedirects) throw tooManyRedirects(response.status)
+        hop = nextHop(hop, target, response.status, forOthers)
+        await response.body.discard()
+      } catch (error) {
+        await response.body.discard()
+        throw error
+      }
+    }
+  }
+
   return {
     async fetch(request, signal) {
       signal.throwIfAborted()
       const { url, authorization } = withoutUserinfo(parseUrl(request.url))
       const head = requestHead(defaultHeaders, request.headers, authorization)
-      const proxy = request.proxy ? parseProxy(request.proxy) : undefined
-      const limits = { bytes: request.maxBytes, ratio: config.max_decode_ratio }
-      const journey = request.journey ?? newJourney()
-      let hop: Hop = { url, head, proxy, redirectStatus: 0, journey }
-      for (let redirects = 0; ; redirects++) {
-        journey.url = hop.url.href
-        journey.redirects = redirects
-        const response = await ask(hop, signal)
-        try {
-          failOnStatus(response, hop)
-          const target = redirectTarget(response, hop.url)
-          if (target === undefined) return received(response, hop.url, redirects, limits, hop.head.decodes)
-          if (redirects === mostRedirects) throw tooManyRedirects(response.status)
-          hop = nextHop(hop, target, response.status, forOthers)
-          await response.body.discard()
-        } catch (error) {
-          await response.body.discard()
-          throw error
-        }
+      const { rest } = request
+      if (rest === undefined) return wholeOf(await follow(url, head, request, signal), head)
+      const response = await follow(url, restHead(head, rest), request, signal).catch(unlessFinal)
+      if (response?.status === 206 && isRest({ ...response, url: new URL(response.url) }, rest)) {
+        return { ...response, ...rest }
       }
+      if (response && response.status !== 206) return response
+      await response?.discard()
+      return follow(url, head, request, signal)
     },
     close: open.close,
   }
+}
+
+/** Whoever asks for a part, or on a condition, gets no version: the rest of that is not ours to ask for. */
+function wholeOf(response: FetchResponse, { headers }: RequestHead): FetchResponse {
+  return response.version === undefined || asksForWhole(headers) ? response : { ...response, version: undefined }
+}
+
+/** A refusal for good may be one of the range (416, and what firewalls answer): the whole may be had all the same. */
+function unlessFinal(error: unknown): undefined {
+  if (error instanceof JobError && !error.retriable && error.responseCode > 0) return
+  throw error
 }
 
 /** @throws {JobError} `request.invalid`, `guard.scheme` */

@@ -1,5 +1,6 @@
 import { withoutConnectionHeaders } from '../../net/request-headers.ts'
 import { acceptEncoding } from './decoding.ts'
+import { type Rest, restHeaders } from './version.ts'
 
 /** What a request and the redirects after it are sent with. */
 export interface RequestHead {
@@ -60,6 +61,14 @@ export function requestHead(
     headers.set('authorization', ['Authorization', authorization])
   }
   return { headers, decodes }
+}
+
+/** The same request for the rest of what came before; encoded, it would be another file's. */
+export function restHead({ headers, decodes }: RequestHead, rest: Rest): RequestHead {
+  const next = new Map(headers)
+  for (const [name, value] of restHeaders(rest)) next.set(name.toLowerCase(), [name, value])
+  if (decodes) next.set('accept-encoding', ['Accept-Encoding', 'identity'])
+  return { headers: next, decodes }
 }
 
 /**

@@ -5,7 +5,10 @@ import type { ConnectTimings } from '../../net/connector.ts'
 export interface Journey {
   /** When it began, by `performance.now()`. */
   readonly begun: number
-  /** Where the last request went, without credentials and fragment; `""` before there was one. */
+  /**
+   * Where the last request went; `""` before there was one. Without credentials and query: a query is often a signature
+   * that opens the file to everybody, and a callback passes many hands.
+   */
   url: string
   redirects: number
   /** ms spent on names, connections and TLS, over all requests; a connection that is used again costs nothing. */

@@ -1,5 +1,13 @@
 import type { Job } from '../../jobs/job.ts'
-import { downloadsRoom, everySpot, placeOfLost, restReasons, type Spot, storageOf } from '../../jobs/places.ts'
+import {
+  downloadsRoom,
+  everySpot,
+  placeOfLost,
+  type RestReason,
+  restReasons,
+  type Spot,
+  storageOf,
+} from '../../jobs/places.ts'
 import { type Books, booksOf } from '../books.ts'
 import type { Keys } from '../keys.ts'
 import { queueOf } from '../queue.ts'
@@ -70,6 +78,9 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
       case 'rest':
         for await (const id of members(redis, 'zscan', key)) await jobs.add({ id })
         return
+      case 'tagged':
+        for await (const id of members(redis, 'zscan', key)) await lookAtTagged(key, is.reason as RestReason, id)
+        return
       case 'group': {
         const { room, group } = is
         const { claims, groups } = batchesFor(room)
@@ -94,6 +105,14 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         onFinding({ key, what: 'never expires' })
         if (mend) await redis.pexpire(key, 60_000)
     }
+  }
+
+  /** What can be found by a tag rests. */
+  async function lookAtTagged(key: string, reason: RestReason, id: string): Promise<void> {
+    if ((await redis.zscore(keys.rest(reason), id)) !== null) return
+    if ((await redis.zscore(key, id)) === null) return // it was woken in between
+    onFinding({ key, what: `job ${id} does not rest` })
+    if (mend) await redis.zrem(key, id)
   }
 
   async function register(key: string, room: string): Promise<void> {

@@ -5,7 +5,7 @@ import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { Client } from '../../../src/queue/redis.ts'
 import { type Claim, type Room, roomOf } from '../../../src/queue/room.ts'
 import type { ClaimReply } from '../../../src/queue/scripts.ts'
-import { never, request } from '../../support/queue.ts'
+import { addByScript, never, request } from '../../support/queue.ts'
 import type { ClaimCall, NewJob, Token } from './reference.ts'
 import { ROOMS, type Setup, type Step } from './steps.ts'
 import type { World } from './world.ts'
@@ -57,8 +57,8 @@ export function clientsOf(world: World, setups: Setup[]) {
 
   async function addJob(id: string, { room, group, limit, gift, delayMs }: Omit<NewJob, 'id' | 'request'>) {
     const text = packRequest(request({ aggrId: group, extra: `${id} ${gift}` }))
-    const reply = await redis.addJob(keys.room(room), id, text, group, limit, gift, delayMs)
-    reference.add({ id, request: text, room, group, limit, gift, delayMs }, reply)
+    const reply = await addByScript(redis, keys.room(room), { id, request: text, group, limit, gift, delayMs })
+    reference.add({ id, request: text, room, group, limit, gift, delayMs }, reply === 'added' ? 1 : 0)
   }
 
   async function add({ count, ...job }: Doing<'add'>): Promise<void> {
@@ -146,7 +146,7 @@ export function clientsOf(world: World, setups: Setup[]) {
     const { room, worker } = first
     const mine = worker.held.filter((one) => one.room === room)
     const some = which.flatMap((n) => pick(mine, n) ?? [])
-    const lost = await at(worker.rooms, room).extend(some.map(({ claim }) => claim))
+    const { lost } = await at(worker.rooms, room).extend(some)
     reference.extend(room, worker.leaseMs, some.map(tokenOf), lost)
   }
 
@@ -157,8 +157,8 @@ export function clientsOf(world: World, setups: Setup[]) {
     const { spot } = reference.jobs.get(id) ?? {}
     const reason = resting && spot?.kind === 'rest' ? spot.reason : step.reason
     const send = async () => {
-      const args = [id, group, 0, '', 0, shrink ? '1' : '0', ...packPatch(patch)]
-      const reply = await redis.wakeJob(keys.room(room), keys.rest(reason), ...args)
+      const args = [id, '', 'room', group, 0, '', 0, shrink ? '1' : '0', ...packPatch(patch)]
+      const reply = await redis.moveJob(keys.rest(reason), keys.room(room), ...args)
       reference.wake({ id, reason, room, group, shrink, patch }, reply)
     }
     await send()
