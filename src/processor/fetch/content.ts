@@ -93,6 +93,6 @@ function tooLarge(what: string, maxBytes: number, status: number): JobError {
 }
 
 function tooDense(host: string, ratio: number, status: number): JobError {
-  const text = `${host} sent a body that decodes to more than ${ratio} times its bytes: max_decode_ratio is ${ratio}`
+  const text = `the body of ${host} decodes to more than max_decode_ratio allows: ${ratio} times its bytes`
   return new JobError('limit.ratio', text, { retriable: false, responseCode: status })
 }
