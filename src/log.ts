@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import { printable } from './printable.ts'
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
 
@@ -11,7 +12,9 @@ export function newLog(role: string, level = 'info'): Log {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: loggedError },
   }
-  return pino(options, pino.destination({ fd: 2, sync: true }))
+  const out = pino.destination({ fd: 2, sync: true })
+  // JSON itself escapes no more than ASCII's control characters; the line's own end is no part of it.
+  return pino(options, { write: (line: string) => out.write(`${printable(line.slice(0, -1))}\n`) })
 }
 
 const MAX_CAUSES = 4

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { type Log, newLog } from './log.ts'
+import { addressGuard, type Guards } from './net/address-guard.ts'
 import { RedisConfig } from './queue/redis.ts'
 
 const HELP = `downloader: downloads what other services ask for
@@ -20,6 +21,8 @@ const HELP = `downloader: downloads what other services ask for
   downloader import --from redis://HOST:PORT/DB [--stopped] [--dry-run] [-c FILE]
                                                     moves the jobs of the Go service over, see docs/migration.md; exits
                                                     with 1 when one was refused
+  downloader explain-url URL [--callback] [-c FILE] tells whether a download from URL (or a callback to it) would be made,
+                                                    and why not; exits with 1 when it would not
   downloader version
 
   -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
@@ -41,13 +44,14 @@ const options = {
   from: { type: 'string' },
   stopped: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
+  callback: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
 type Flags = { [name in keyof typeof options]?: string | boolean | undefined }
 
 async function main(argv: string[]): Promise<void> {
-  const { flags, command } = parse(argv)
+  const { flags, command, argument } = parse(argv)
   if (flags.help || command === 'help') return void process.stdout.write(HELP)
   switch (command) {
     case 'version':
@@ -65,6 +69,8 @@ async function main(argv: string[]): Promise<void> {
       return check(flags)
     case 'import':
       return untilStopped('import', (log, stop) => importJobs(flags, log, stop))
+    case 'explain-url':
+      return explainUrl(flags, argument)
     case undefined:
       throw new UsageError('a command is missing')
     default:
@@ -72,12 +78,20 @@ async function main(argv: string[]): Promise<void> {
   }
 }
 
-function parse(argv: string[]): { flags: Flags; command: string | undefined } {
+interface Arguments {
+  flags: Flags
+  command: string | undefined
+  /** What the command is about; only `explain-url` takes one. */
+  argument: string | undefined
+}
+
+function parse(argv: string[]): Arguments {
   try {
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true })
-    const [command, extra] = positionals
+    const [command, ...rest] = positionals
+    const extra = rest[command === 'explain-url' ? 1 : 0]
     if (extra !== undefined) throw new Error(`${extra} is one argument too many`)
-    return { flags: values, command }
+    return { flags: values, command, argument: rest[0] }
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
@@ -155,13 +169,18 @@ async function serveApi(
   }
   const downloadUrl = downloadUrlOf(config)
   const given = { redis, api, backends: typesOf(backends), horizons, downloadUrl, version: version(), graceMs }
-  await serve({ ...given, log, onListening }, stop)
+  await serve({ ...given, guards: guardsOf(config), log, onListening }, stop)
 }
 
 /** A worker that has nothing to do calls more often than that. */
 const MIN_SILENT_MS = 10_000
 
 const downloadUrlOf = ({ processor, notifier }: Config) => processor.download_url || notifier.download_url || ''
+
+const guardsOf = ({ processor, notifier }: Config): Guards => ({
+  downloads: addressGuard('downloads', processor.allow_networks, processor.allow_ports),
+  callbacks: addressGuard('callbacks', notifier.allow_networks),
+})
 
 const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
 
@@ -189,6 +208,16 @@ async function check(flags: Flags): Promise<void> {
   const log = newLog('check', process.env.LOG_LEVEL || 'warn')
   const print = (text: string) => process.stdout.write(`${text}\n`)
   if (!(await checking(config.redis, flags.repair === true, print, log))) process.exitCode = 1
+}
+
+/** `explain-url`: exits with 1 when no connection would be made. */
+async function explainUrl(flags: Flags, url: string | undefined): Promise<void> {
+  if (url === undefined) throw new UsageError('explain-url: the URL is missing')
+  const { explaining } = await import('./explaining.ts')
+  const { config } = loadConfig(configFile(flags), process.env, fallbacks(path.resolve('data')))
+  const guard = guardsOf(config)[flags.callback ? 'callbacks' : 'downloads']
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  if (!(await explaining(url, guard, config.processor.connect_timeout_ms, print))) process.exitCode = 1
 }
 
 /** `import`: exits with 1 when a job was refused, or the import was stopped. */

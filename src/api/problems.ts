@@ -60,9 +60,11 @@ export function problemOf(error: unknown): Problem {
 }
 
 /** `field: what is wrong`, for every field, joined by `; `. */
-export function describe(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; ')
-}
+export const describe = (error: z.ZodError): string => complaints(error).join('; ')
+
+/** `field: what is wrong`, for every field. */
+export const complaints = (error: z.ZodError): string[] =>
+  error.issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message))
 
 interface Matched {
   methods: string[]

@@ -5,7 +5,7 @@ import { parseJson } from './read-json.ts'
 export interface Entry {
   /** @throws {Problem} 400 when it is not JSON */
   read(): unknown
-  /** Characters of its JSON. */
+  /** Characters of its JSON, or of all that came with it. */
   size: number
 }
 
@@ -26,7 +26,17 @@ function ofArray(text: string): Entry[] {
   const values = parseJson(text)
   if (!Array.isArray(values))
     throw new Problem(400, 'the body must be a JSON array, or JSON objects on lines of their own')
-  return values.map((value: unknown) => ({ read: () => value, size: JSON.stringify(value).length }))
+  return values.map((value: unknown) => ({ read: () => value, size: sizeOf(value) ?? text.length }))
+}
+
+/** undefined for a value that is nested too deeply to be written again: reading one needs no stack, writing one does. */
+function sizeOf(value: unknown): number | undefined {
+  try {
+    return JSON.stringify(value).length
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }
 
 function ofLines(text: string): Entry[] {

@@ -2,6 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import type { Guards } from '../net/address-guard.ts'
+import { resolver } from '../net/resolver.ts'
 import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
@@ -20,6 +22,8 @@ export interface ServeOptions {
   redis: RedisConfig
   api: ApiConfig
   backends: CallbackType[]
+  /** As the processors and notifiers of the deployment have them. */
+  guards: Guards
   horizons: Horizons
   /** Base of the files' URLs, or `""`. */
   downloadUrl: string
@@ -36,6 +40,7 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
+  const names = resolver()
   const keys = keysOf(options.redis.key_prefix)
   const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
   const jobs = jobsOf(redis, keys, queue)
@@ -57,6 +62,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     downloadUrl: options.downloadUrl,
     version: options.version,
     backends: options.backends,
+    guards: options.guards,
+    resolver: names,
     maxBodyBytes: api.max_body_bytes,
     maxBatchBytes: api.max_batch_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
@@ -80,6 +87,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    names.close()
     events.close()
     redis.disconnect()
     subscriber.disconnect()

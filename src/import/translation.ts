@@ -1,4 +1,5 @@
-import { destinationFault, downloadRequestSchema } from '../download-request.ts'
+import { destinationFault } from '../destinations.ts'
+import { downloadRequestSchema } from '../download-request.ts'
 import type { ErrorCode } from '../jobs/errors.ts'
 import {
   type CallbackType,

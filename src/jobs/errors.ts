@@ -37,6 +37,7 @@ export const errorCodes = [
   'redirect.invalid',
   'request.invalid',
   'guard.private_address',
+  'guard.port',
   'guard.scheme',
   'limit.bytes',
   'limit.ratio',

@@ -1,9 +1,10 @@
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import { JobError } from '../jobs/errors.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { firstConnected } from './first-connected.ts'
+import { addressRefusal, portOf, portRefusal } from './refusals.ts'
 import type { ResolvedAddress, Resolver } from './resolver.ts'
 
 export interface ConnectorOptions {
@@ -36,18 +37,18 @@ export type GuardedConnector = (
 ) => { destroy(): void } | undefined
 
 /**
- * Connects undici's clients, but only where the guard lets them: it judges every address of a name (a literal is its own
- * address), and what the socket is connected to in the end. A socket that is connected already (`httpSocket`) is only
- * upgraded to TLS.
+ * Connects undici's clients, but only where the guard lets them: it judges the port, every address of a name (a literal is
+ * its own address), and what the socket is connected to in the end. A socket that is connected already (`httpSocket`) is
+ * only upgraded to TLS.
  *
- * Its errors are {JobError}s (`guard.private_address`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
+ * Its errors are {JobError}s (`guard.private_address`, `guard.port`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
  */
 export function guardedConnector(options: ConnectorOptions): GuardedConnector {
   const { guard, resolver, connectTimeoutMs } = options
   let secure: buildConnector.connector | undefined // reading the root certificates takes a while
 
   return (target, callback, timings = noTimings()) => {
-    const { hostname, protocol, port, httpSocket } = target
+    const { hostname, protocol, httpSocket } = target
     let step: keyof ConnectTimings = 'dns'
     let begun = performance.now()
     let current: { destroy(): void } | undefined // what is being connected, or is connected
@@ -79,17 +80,18 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
     }
 
     function judge(addresses: readonly string[]): boolean {
-      const refused = refusal(guard, hostname, addresses)
+      const refused = addressRefusal(guard, hostname, addresses)
       if (refused !== undefined) fail(refused)
       return refused === undefined
     }
 
     function connectTo(addresses: readonly ResolvedAddress[]): void {
       if (over || !judge(addresses.map(({ address }) => address))) return
+      if (addresses.length === 0) return void fail(new Error(`no address for ${hostname}`))
       next('connect')
       current = firstConnected({
         addresses,
-        port: Number(port) || (protocol === 'https:' ? 443 : 80),
+        port: portOf(target),
         callback: (result) => (result instanceof Error ? fail(result) : connected(result)),
       })
     }
@@ -112,7 +114,10 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
       else socket.destroy()
     }
 
-    if (httpSocket) connected(httpSocket)
+    const refused = httpSocket ? undefined : refusedTarget(guard, target)
+    if (refused !== undefined) fail(refused)
+    else if (httpSocket) connected(httpSocket)
+    else if (isIP(hostname) > 0) connectTo([{ address: hostname, family: isIP(hostname) === 6 ? 6 : 4 }])
     else resolver.resolve(hostname).then(connectTo, fail)
     return {
       destroy() {
@@ -122,15 +127,10 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
   }
 }
 
-/** The failure of a connection to a host with these addresses, when the guard refuses one of them. */
-export function refusal(guard: AddressGuard, host: string, addresses: readonly string[]): JobError | undefined {
-  for (const address of addresses) {
-    const why = guard.refusal(address)
-    if (why === undefined) continue
-    const where = address === host ? host : `${host} (${address})`
-    return new JobError('guard.private_address', `refused address: ${where} is ${why}`, { retriable: false })
-  }
-  return undefined
+/** What can be told before a name is looked up. */
+function refusedTarget(guard: AddressGuard, target: buildConnector.Options): JobError | undefined {
+  const { hostname } = target
+  return (isIP(hostname) > 0 ? addressRefusal(guard, hostname, [hostname]) : undefined) ?? portRefusal(guard, target)
 }
 
 function tooSlow(host: string, step: keyof ConnectTimings, ms: number): JobError {

@@ -88,7 +88,7 @@ export function resolver(options: ResolverOptions = {}): Resolver {
 
   return {
     async resolve(host) {
-      const name = host.toLowerCase().replace(/\.$/, '')
+      const name = canonical(host)
       if (!isName(name)) throw badName(name)
       const known = literal(name) ?? fromHosts(hosts(name)) ?? reserved(name)
       if (known !== undefined) return known
@@ -104,6 +104,14 @@ export function resolver(options: ResolverOptions = {}): Resolver {
     close: () => channel.current().cancel(),
   }
 }
+
+/** The addresses of a host that nobody needs to be asked for: a literal, or localhost (RFC 6761); undefined for others. */
+export function knownAddresses(host: string): ResolvedAddress[] | undefined {
+  const name = canonical(host)
+  return literal(name) ?? localhost(name)
+}
+
+const canonical = (host: string) => host.toLowerCase().replace(/\.$/, '')
 
 /** RFC 1035, section 2.3.4. Any byte may be in a label: what is in no zone does not exist. An address is as good as a name. */
 function isName(text: string): boolean {
@@ -122,14 +130,16 @@ function fromHosts(addresses: readonly string[]): ResolvedAddress[] | undefined 
 
 /** RFC 6761: these names are never asked for. */
 function reserved(name: string): ResolvedAddress[] | undefined {
-  if (/(^|\.)localhost$/.test(name)) {
-    return [
-      { address: '127.0.0.1', family: 4 },
-      { address: '::1', family: 6 },
-    ]
-  }
   if (/(^|\.)invalid$/.test(name)) throw notFound(name)
-  return undefined
+  return localhost(name)
+}
+
+function localhost(name: string): ResolvedAddress[] | undefined {
+  if (!/(^|\.)localhost$/.test(name)) return undefined
+  return [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ]
 }
 
 /** IPv4 first: many hosts have an IPv6 address and no way to use it, and nobody sorts c-ares's answers for us. */

@@ -42,7 +42,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
 
   // Callbacks go to the operators' own services: only addresses that no service has are refused.
   const names = resolver()
-  const guard = addressGuard('callbacks', [])
+  const guard = addressGuard('callbacks', notifier.allow_networks)
   const agent = guardedAgent({ guard, resolver: names, connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const backends = createBackends(options.backends, { dispatcher: agent, log })
   const types = Object.keys(backends) as CallbackType[]

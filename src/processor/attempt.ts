@@ -103,7 +103,8 @@ export function attempt({ fetcher, partials, mime, store, maxBytes, maxPixels, l
     const body = wholeBody({ first, version: spool.version, ask, broke }, signal)
     let mimeType = ''
     try {
-      const { head, complete } = spool.size() > 0 ? { head: spool.head, complete: false } : await readHead(body)
+      const { head, complete } =
+        spool.size() > 0 ? { head: spool.head, complete: false } : await readHead(body, lease.progress)
       if (complete) lease.leave()
       mimeType = await mime.detect(head, complete)
       const complaint = request.mimeType ? parseMimePattern(request.mimeType).check(mimeType) : undefined
@@ -146,8 +147,9 @@ interface Transfer {
 
 async function takeAll(body: AsyncIterator<Uint8Array>, spool: Spool, lease: Pick<Lease, 'progress'>): Promise<void> {
   for (let next = await body.next(); !next.done; next = await body.next()) {
+    const full = spool.add(next.value)
     lease.progress(spool.size())
-    if (spool.add(next.value)) await spool.spill()
+    if (full) await spool.spill()
   }
 }
 

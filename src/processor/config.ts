@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { milliseconds } from '../milliseconds.ts'
+import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
 import { FileStorageConfig } from '../storage/config.ts'
 import { FetchConfig } from './fetch/config.ts'
 
@@ -28,7 +28,7 @@ export const ProcessorConfig = z
     /** 90, or `disk_high` where that is lower, unless set. */
     disk_low: percent.optional(),
     stats_interval: milliseconds.default(5000),
-    shutdown_grace_ms: z.number().int().min(0).default(30_000),
+    shutdown_grace_ms: millisecondsOrNone.default(30_000),
     /** How long records of jobs at rest, and their files, are kept. */
     rest_ttl_days: z.number().positive().default(30),
     ...FetchConfig.shape,

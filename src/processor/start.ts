@@ -55,7 +55,7 @@ export async function runProcessor(
   const storage = storageFor(filestorage)
   const buckets = callerBuckets(filestorage)
   const names = resolver()
-  const guard = addressGuard('downloads', processor.allow_networks)
+  const guard = addressGuard('downloads', processor.allow_networks, processor.allow_ports)
   const fetch = fetcher({ config: processor, guard, resolver: names })
   const mime = mimeDetector(log)
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })

@@ -60,12 +60,14 @@ describe('the configuration', () => {
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,
       allow_networks: [],
+      allow_ports: [],
     })
     assert.deepEqual(notifier, {
       concurrency: 10,
       max_retries: 5,
       retry_backoff_ms: 10_000,
       deletion_interval: 180,
+      allow_networks: [],
       lease_ms: 30_000,
       max_stalls: 3,
       stats_interval: 5000,
@@ -95,6 +97,9 @@ describe('the configuration', () => {
     assertWrong({ ...minimal, api: { port: 70_000 } }, /api\.port/)
     assertWrong({ ...minimal, backends: { http: { timeout: -1 } } }, /backends\.http\.timeout/)
     assertWrong({ ...minimal, processor: { allow_networks: ['10.0.0.0/99'] } }, /processor\.allow_networks\.0/)
+    assertWrong({ ...minimal, notifier: { allow_networks: ['10.1/16'] } }, /notifier\.allow_networks\.0/)
+    assertWrong({ ...minimal, processor: { allow_ports: [65_536] } }, /processor\.allow_ports\.0/)
+    assertWrong({ ...minimal, processor: { shutdown_grace_ms: 2 ** 31 } }, /processor\.shutdown_grace_ms/)
     assertWrong({ ...minimal, processor: { disk_low: 99 } }, /processor\.disk_low/)
     assertWrong({ ...minimal, processor: { filestorage: { type: 'ftp' } } }, /processor\.filestorage/)
     assertWrong(

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DownloadBody } from '../../download-request.ts'
 import { ProblemView } from '../problems.ts'
+import { DryRunQuery, Verdict } from '../schemas/dry-run.ts'
 import { EventQuery } from '../schemas/event.ts'
 import { Accepted, CancelView, JobView, WhyView } from '../schemas/job.ts'
 import { JobList, JobQuery, RetryRequest, RetryView } from '../schemas/list.ts'
@@ -42,10 +43,17 @@ export const jobOperations: Operation[] = [
     path: '/download',
     tag: 'jobs',
     summary: 'Accept a job',
-    description: '201 says that the job is kept. Fields that are not known are ignored; an empty string means absent.',
+    description:
+      '201 says that the job is kept. Fields that are not known are ignored; an empty string means absent; of fields of ' +
+      'one name the last counts. With `dry_run=1` nothing is enqueued: names are looked up, and the answer says what the ' +
+      'address guard would refuse.',
+    query: DryRunQuery,
     headers: { 'Idempotency-Key': key },
     body: { schema: DownloadBody, descriptions: fields },
-    answers: { 201: { description: 'accepted', schema: Accepted, name: 'Accepted' } },
+    answers: {
+      200: { description: 'what would become of it (`dry_run=1`)', schema: Verdict, name: 'Verdict' },
+      201: { description: 'accepted', schema: Accepted, name: 'Accepted' },
+    },
     problems: {
       400: 'names the field, and what is wrong with it',
       413: 'larger than api.max_body_bytes',

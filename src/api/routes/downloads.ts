@@ -1,19 +1,20 @@
 import Router from '@koa/router'
 import type { ZodType } from 'zod'
 import { downloadRequestSchema } from '../../download-request.ts'
-import type { CallbackType, DownloadRequest } from '../../jobs/job.ts'
+import type { DownloadRequest } from '../../jobs/job.ts'
 import { downloadsRoom } from '../../jobs/places.ts'
 import type { Events } from '../../queue/events.ts'
 import type { Acceptance, NewJob, Queue } from '../../queue/queue.ts'
 import { RedisUnavailable } from '../../queue/redis.ts'
+import { type DryRunDeps, dryRun } from '../dry-run.ts'
 import { idempotencyKeys } from '../idempotency.ts'
 import { Problem, problemBody, problemOf } from '../problems.ts'
 import { readJson, readText } from '../read-json.ts'
 import { entriesOf } from '../read-many.ts'
+import { DryRunQuery } from '../schemas/dry-run.ts'
 
-export interface DownloadDeps {
+export interface DownloadDeps extends DryRunDeps {
   queue: Pick<Queue, 'accept'>
-  backends: readonly CallbackType[]
   maxBodyBytes: number
   maxBatchBytes: number
   /** Told what happens to jobs. */
@@ -27,11 +28,12 @@ const CHUNK_JOBS = 250
 const CHUNK_BYTES = 4 * 1024 * 1024
 
 /**
- * `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. `POST /downloads`: the same for many,
- * each with an answer of its own.
+ * `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. With `?dry_run=1` it only says what
+ * would become of it. `POST /downloads`: the same for many, each with an answer of its own.
  */
-export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes, events }: DownloadDeps): Router {
-  const schema = downloadRequestSchema(backends)
+export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, ...deps }: DownloadDeps): Router {
+  const schema = downloadRequestSchema(deps.backends, deps.guards)
+  const rehearse = dryRun(deps)
   const accept = async (jobs: NewJob[]) => {
     const acceptances = await queue.accept(jobs)
     for (const [i, { request }] of jobs.entries()) {
@@ -45,12 +47,19 @@ export function downloadRoutes({ queue, backends, maxBodyBytes, maxBatchBytes, e
   return new Router()
     .post('/download', async (ctx) => {
       const keyOf = idempotencyKeys(ctx)
-      const request = schema.parse(await readJson(ctx.req, maxBodyBytes))
+      const isDry = DryRunQuery.parse(ctx.query).dry_run
+      const body = await readJson(ctx.req, maxBodyBytes)
+      if (isDry) {
+        ctx.body = await rehearse(body)
+        return
+      }
+      const request = schema.parse(body)
       const [acceptance] = await accept([{ request, idempotencyKey: keyOf(0) }])
       ctx.status = 201
       ctx.body = { id: idOf(acceptance) }
     })
     .post('/downloads', async (ctx) => {
+      if (ctx.query.dry_run !== undefined) throw new Problem(400, 'dry_run: is for one job, by POST /download')
       const keyOf = idempotencyKeys(ctx)
       const entries = entriesOf(await readText(ctx.req, maxBatchBytes), MAX_BATCH_JOBS)
       const answers: Answer[] = []

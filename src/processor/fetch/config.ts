@@ -1,16 +1,8 @@
 import { z } from 'zod'
 import { milliseconds } from '../../milliseconds.ts'
-import { parseNetwork } from '../../net/address-guard.ts'
+import { AllowNetworks, AllowPorts } from '../../net/config.ts'
 import { headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
 import { credentials } from './headers.ts'
-
-const Network = z.string().superRefine((text, issues) => {
-  try {
-    parseNetwork(text)
-  } catch (error) {
-    issues.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
-  }
-})
 
 const Header = z
   .union([z.string(), z.number().int()], 'must be a string or an integer')
@@ -47,7 +39,9 @@ export const FetchConfig = z.object({
   min_speed_window_s: z.number().positive().max(86_400).default(60),
   /** Most decoded bytes for each byte received, once a body is no small one; 0 means no limit. */
   max_decode_ratio: z.number().min(0).default(200),
-  /** CIDRs that are exempt from the address guard. */
-  allow_networks: z.array(Network).default([]),
+  /** Addresses that are not public, and may be downloaded from all the same. */
+  allow_networks: AllowNetworks,
+  /** Ports that have other uses than HTTP, and may be downloaded from all the same. */
+  allow_ports: AllowPorts,
 })
 export type FetchConfig = z.infer<typeof FetchConfig>

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import { JobError } from '../../jobs/errors.ts'
 import type { AddressGuard } from '../../net/address-guard.ts'
-import { guardedConnector, refusal } from '../../net/connector.ts'
+import { guardedConnector } from '../../net/connector.ts'
+import { urlRefusal } from '../../net/refusals.ts'
 import { basicAuthorization, withoutConnectionHeaders } from '../../net/request-headers.ts'
 import type { Resolver } from '../../net/resolver.ts'
 import type { FetchConfig } from './config.ts'
@@ -40,7 +40,7 @@ interface Hop {
 
 /**
  * The HTTP client of the processor. The guard judges what is connected to: the origin on every hop, or the proxy. Behind
- * a proxy it judges only an address in the URL itself, since names are the proxy's to resolve.
+ * a proxy it judges only what stands in the URL itself, port and address, since names are the proxy's to resolve.
  */
 export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetcher {
   const connectTimeoutMs = config.connect_timeout_ms
@@ -51,8 +51,7 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
 
   async function ask(hop: Hop, signal: AbortSignal): Promise<Response> {
     const { url, proxy, redirectStatus } = hop
-    const address = url.hostname.replace(/^\[|\]$/g, '')
-    const refused = proxy !== undefined && isIP(address) > 0 ? refusal(guard, address, [address]) : undefined
+    const refused = proxy === undefined ? undefined : urlRefusal(guard, url)
     if (refused !== undefined) throw networkFailure(refused, { host: url.host, status: 0, redirectStatus })
 
     const route = open.to(url, proxy)

@@ -14,6 +14,7 @@ describe("the fetcher's config", () => {
       min_speed_window_s: 60,
       max_decode_ratio: 200,
       allow_networks: [],
+      allow_ports: [],
     })
   })
 
