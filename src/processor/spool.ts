@@ -26,7 +26,7 @@ export interface Spool {
   rest(): Rest | undefined
   /** @returns whether there is so much in memory that it is time to `spill` */
   add(chunk: Uint8Array): boolean
-  /** @throws {JobError} `storage.*` */
+  /** Begins to write it. @throws {JobError} `storage.*`, also for the piece before */
   spill(): Promise<void>
   /** When all has come. @throws {JobError} `storage.*`, `verify.checksum` */
   finish(): Promise<{ file: TempFile; sha256: string }>
@@ -74,6 +74,7 @@ export function spoolOf(options: SpoolOptions, before?: Inheritance): Spool {
   let size = before?.size ?? 0
   let handle = before?.handle
   let onDisk = before !== undefined
+  let writing: Promise<void> | undefined
   let written = size
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
@@ -81,20 +82,26 @@ export function spoolOf(options: SpoolOptions, before?: Inheritance): Spool {
   let checked = size
   let kept = false
 
+  /** While a piece is written, the next one comes: only the third has to wait. */
   async function spill(): Promise<void> {
-    const bytes = joined(waiting)
+    await writing
+    writing = write(joined(waiting), crc32)
+    writing.catch(() => {}) // whoever waits for it is told
+    waiting = []
+    waitingBytes = 0
+  }
+
+  async function write(bytes: Buffer, crc32: number): Promise<void> {
     handle ??= await files.create(path)
     onDisk = true
     await writeFully(handle, bytes, written)
     written += bytes.length
-    waiting = []
-    waitingBytes = 0
     const step = Math.max(WORTH_BYTES, (version?.size ?? 0) / MOST_CHECKPOINTS)
-    if (written - checked >= step) await check()
+    if (written - checked >= step) await check(crc32)
   }
 
   /** A note that cannot be written is missed only when something breaks. */
-  async function check(): Promise<void> {
+  async function check(crc32: number): Promise<void> {
     if (!version) return
     checked = written
     const checkpoint = { bytes: written, crc32 }
@@ -129,7 +136,8 @@ export function spoolOf(options: SpoolOptions, before?: Inheritance): Spool {
 
     async finish() {
       const last = joined(waiting)
-      if (handle) await spill()
+      if (onDisk || writing !== undefined) await spill()
+      await writing
       const content = handle ? { handle } : { bytes: last }
       return { file: { path, size, crc32, ...content }, sha256: digest.verified() }
     },
@@ -138,7 +146,8 @@ export function spoolOf(options: SpoolOptions, before?: Inheritance): Spool {
       if (!version || size < WORTH_BYTES) return
       try {
         if (waitingBytes > 0) await spill()
-        if (checked < written || !note) await check()
+        await writing
+        if (checked < written || !note) await check(crc32)
         await handle?.close() // in this order: who reads `released` takes the file over
         handle = undefined
         await note?.release()
@@ -147,6 +156,7 @@ export function spoolOf(options: SpoolOptions, before?: Inheritance): Spool {
     },
 
     async close() {
+      await writing?.catch(() => {})
       if (!onDisk) return files.letGoOf(path)
       try {
         await handle?.close()
