@@ -1,4 +1,4 @@
-import { joinUrl } from '../jobs/compose-callback.ts'
+import { joinUrl, wayOf } from '../jobs/compose-callback.ts'
 import { filePath, type Job } from '../jobs/job.ts'
 import { callbackTarget, receiverOf } from '../jobs/places.ts'
 import { stateOf } from '../jobs/state.ts'
@@ -37,6 +37,7 @@ export function jobView({ job, where, nowMs }: Sighting, downloadUrl: string): J
           sha256: result.sha256,
           mime_type: result.mimeType,
           image_size: result.imageSize,
+          ...wayOf(job),
         }
       : null,
     file: fileOf(job, downloadUrl),

@@ -20,14 +20,18 @@ export function composeCallback(job: Job, downloadUrl: string): Callback {
     size: result?.size ?? 0,
     sha256: result?.sha256 ?? '',
     mime_type: result?.mimeType ?? '',
-    final_url: result?.finalUrl ?? (result?.timings && request ? place(request.url) : ''),
-    redirects: result?.redirects ?? 0,
-    timings: namedTimings(result?.timings),
+    ...wayOf(job),
   }
 }
 
-function namedTimings([dns, connect, tls, first_byte, total]: Timings = [0, 0, 0, 0, 0]): Callback['timings'] {
-  return { dns, connect, tls, first_byte, total }
+/** Where the last attempt at a download went, and how long it took. */
+export function wayOf({ request, result }: Job): Pick<Callback, 'final_url' | 'redirects' | 'timings'> {
+  const [dns, connect, tls, first_byte, total]: Timings = result?.timings ?? [0, 0, 0, 0, 0]
+  return {
+    final_url: result?.finalUrl ?? (result?.timings && request ? place(request.url) : ''),
+    redirects: result?.redirects ?? 0,
+    timings: { dns, connect, tls, first_byte, total },
+  }
 }
 
 /** A URL without what may be secret in it. */

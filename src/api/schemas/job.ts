@@ -31,6 +31,13 @@ export const JobResult = z.strictObject({
   sha256: z.string(),
   mime_type: z.string(),
   image_size: z.string().describe('`WxH`, or empty'),
+  final_url: z
+    .string()
+    .describe('where the redirects ended, without credentials and query; empty where that is not known'),
+  redirects: count,
+  timings: z
+    .strictObject({ dns: count, connect: count, tls: count, first_byte: count, total: count })
+    .describe('ms, of the last attempt: for names, connections and TLS; until the first and the last byte were here'),
 })
 
 export const JobFile = z.strictObject({
