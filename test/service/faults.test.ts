@@ -19,7 +19,6 @@ describe('a fault has a code:', () => {
     this.timeout(30_000)
     world = await startWorld()
     service = await startService({
-      roles: ['start'],
       env: {
         NODE_OPTIONS: localDns(world.dns),
         NODE_EXTRA_CA_CERTS: world.caFile,
@@ -43,32 +42,33 @@ describe('a fault has a code:', () => {
     await writeFile(path.join(service.root, 'blocked'), 'a file where a folder should be')
 
     const { raw } = world
-    for (const [index, [what]] of answers.entries()) download(what, { url: `${raw}/${index}` })
-    for (const [what, , job] of demands) download(what, { url: raw, ...job })
-    for (const [what, , host] of names) download(what, { url: `http://${host}:${new URL(raw).port}/` })
-    for (const [what, , jobOf] of others) download(what, jobOf(world))
+    for (const [index, [what]] of answers.entries()) await download(what, { url: `${raw}/${index}` })
+    for (const [what, , job] of demands) await download(what, { url: raw, ...job })
+    for (const [what, , host] of names) await download(what, { url: `http://${host}:${new URL(raw).port}/` })
+    for (const [what, , jobOf] of others) await download(what, jobOf(world))
     for (const [what, , jobOf] of receivers) {
-      const id = service.enqueue({ aggr_id: what, url: raw, ...jobOf(world) })
-      deliveries.set(what, id.then(failedDelivery))
+      const id = await service.enqueue({ aggr_id: what, url: raw, ...jobOf(world) })
+      deliveries.set(what, awaitedLater(failedDelivery(id)))
     }
-    // each test awaits its own
-    for (const waiting of [...callbacks.values(), ...deliveries.values()]) waiting.catch(() => {})
   })
   after(async () => {
     await service[Symbol.asyncDispose]()
     await world[Symbol.asyncDispose]()
   })
 
-  function download(what: string, job: Record<string, unknown>): void {
-    const id = service.enqueue({ aggr_id: what, ...job })
-    callbacks.set(
-      what,
-      id.then((id) => service.receiver.callbackOf(id, 30_000)),
-    )
+  async function download(what: string, job: Record<string, unknown>): Promise<void> {
+    const id = await service.enqueue({ aggr_id: what, ...job })
+    callbacks.set(what, awaitedLater(service.receiver.callbackOf(id, 30_000)))
+  }
+
+  /** Each test awaits its own; until then nobody is to complain. */
+  function awaitedLater<T>(promise: Promise<T>): Promise<T> {
+    promise.catch(() => {})
+    return promise
   }
 
   const failedDelivery = (id: string) =>
-    service.role('start').logged(({ msg, job_id }) => msg === 'callback failed' && job_id === id)
+    service.role('notifier').logged(({ msg, job_id }) => msg === 'callback failed' && job_id === id)
 
   const faults = [...answers, ...demands, ...names, ...others]
   for (const [what, code] of faults) {
@@ -106,7 +106,7 @@ describe('a fault has a code:', () => {
       const counted = [...lines].map(([, code = '', count]) => [code, Number(count)] as const)
       assert.deepEqual(counted.toSorted(), [...expected].toSorted())
     })
-    const bugs = service.role('start').logs.filter(({ msg }) => /bug/.test(String(msg)))
+    const bugs = service.roles.flatMap(({ logs }) => logs).filter(({ msg }) => /bug/.test(String(msg)))
     assert.deepEqual(bugs, [])
   })
 })
