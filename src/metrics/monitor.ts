@@ -22,11 +22,12 @@ const CHECK_MS = 1000
 /** `/metrics`, `/livez` and `/readyz` of a worker, on a port of their own, until it is closed. */
 export async function startMonitor({ host, port, registry, checks, log }: MonitorOptions) {
   if (port === 0) return { close: async () => {} }
+  const examine = examiner(checks)
   const routes: Record<string, () => Promise<Answer>> = {
     '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
     '/livez': async () => ({ status: 200, body: 'OK' }),
     '/readyz': async () => {
-      const complaints = await complaintsOf(checks)
+      const complaints = await examine()
       return complaints.length > 0 ? { status: 503, body: complaints.join('\n') } : { status: 200, body: 'OK' }
     },
   }
@@ -69,18 +70,31 @@ interface Answer {
 
 const notAllowed: Answer = { status: 405, body: 'Method Not Allowed', headers: { allow: 'GET, HEAD' } }
 
-async function complaintsOf(checks: Checks): Promise<string[]> {
-  const complaint = async ([name, check]: [string, () => Promise<void>]) => {
+/** What is wrong, a line each. A check that does not answer is not asked again before it does. */
+function examiner(checks: Checks): () => Promise<string[]> {
+  const underWay = new Map<string, Promise<string | undefined>>()
+
+  function ask(name: string, check: () => Promise<void>): Promise<string | undefined> {
+    const asked = check()
+      .then(
+        () => undefined,
+        (error: Error) => error.message,
+      )
+      .finally(() => underWay.delete(name))
+    underWay.set(name, asked)
+    return asked
+  }
+
+  return async () => {
     const over = new AbortController()
     const late = pause(CHECK_MS, over.signal).then(() => 'does not answer')
-    const checked = check().then(
-      () => undefined,
-      (error: Error) => error.message,
+    const complaints = await Promise.all(
+      Object.entries(checks).map(async ([name, check]) => {
+        const complaint = await Promise.race([underWay.get(name) ?? ask(name, check), late])
+        return complaint === undefined ? [] : [`${name}: ${complaint}`]
+      }),
     )
-    const what = await Promise.race([checked, late])
     over.abort()
-    return what === undefined ? undefined : `${name}: ${what}`
+    return complaints.flat()
   }
-  const complaints = await Promise.all(Object.entries(checks).map(complaint))
-  return complaints.filter((text) => text !== undefined)
 }

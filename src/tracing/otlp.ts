@@ -124,10 +124,10 @@ const nanoseconds = (ms: number): string => `${BigInt(Math.round(ms * 1000)) * 1
 function attributesOf(attributes: Attributes) {
   return Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ({ key, value: valueOf(value) }))
+    .map(([key, value]) => ({ key, value: anyValue(value) }))
 }
 
-function valueOf(value: Attributes[string]) {
+function anyValue(value: Attributes[string]) {
   if (typeof value === 'boolean') return { boolValue: value }
   if (typeof value !== 'number') return { stringValue: String(value) }
   return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }

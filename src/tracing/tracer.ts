@@ -23,7 +23,8 @@ export interface EndedSpan {
 export interface Span {
   /** For whatever it causes. */
   readonly traceparent: string
-  end(what: Pick<EndedSpan, 'name' | 'kind' | 'attributes'> & { error?: string | undefined }): void
+  /** @param what with `durationMs` when it began before its span did */
+  end(what: Pick<EndedSpan, 'name' | 'kind' | 'attributes'> & { error?: string | undefined; durationMs?: number }): void
 }
 
 export interface Tracer {
@@ -48,11 +49,12 @@ export function tracerOf(exporter: SpanExporter): Tracer {
       const began = performance.now()
       return {
         traceparent: formatTraceparent({ traceId, spanId, sampled }),
-        end(what) {
+        end({ durationMs, error, ...what }) {
           if (!sampled) return
-          const startMs = performance.timeOrigin + began
-          const endMs = performance.timeOrigin + performance.now()
-          exporter.add({ traceId, spanId, parentSpanId, startMs, endMs, error: undefined, ...what })
+          const now = performance.now()
+          const endMs = performance.timeOrigin + now
+          const startMs = endMs - (durationMs ?? now - began)
+          exporter.add({ traceId, spanId, parentSpanId, startMs, endMs, error, ...what })
         },
       }
     },
