@@ -57,7 +57,7 @@ export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, tra
         return
       }
       const request = schema.parse(body)
-      const span = tracer?.begin(ctx.get('traceparent'))
+      const span = tracer?.begin(ctx.headers.traceparent?.toString())
       const [acceptance] = await accept([{ request: traced(request, span), idempotencyKey: keyOf(0) }])
       ctx.status = 201
       const id = idOf(acceptance)
@@ -80,7 +80,7 @@ export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, tra
         chunk = []
         bytes = 0
       }
-      const span = tracer?.begin(ctx.get('traceparent'))
+      const span = tracer?.begin(ctx.headers.traceparent?.toString())
       let n = 0
       for (const { read, size } of entries) {
         if (chunk.length === CHUNK_JOBS || bytes + size > CHUNK_BYTES) await flush()
