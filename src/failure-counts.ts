@@ -4,14 +4,19 @@ import type { Stats } from './queue/instances.ts'
 
 const prefix = 'failures.'
 
-/** Attempts that failed, by code: `failures.tls.expired`. Origins choose their statuses, so those that nobody knows are one. */
+/** The code by which a failure is counted: origins choose their statuses, so those that nobody knows are one. */
+export function countedCode(code: string): string {
+  const [family, status = ''] = code.split('.')
+  return family === 'http' && STATUS_CODES[status] === undefined ? 'http.other' : code
+}
+
+/** Attempts that failed, by code: `failures.tls.expired`. */
 export function failureCounts() {
   const counts: Stats = {}
   return {
     counts: counts as Readonly<Stats>,
     add(code: ErrorCode): void {
-      const [family, status = ''] = code.split('.')
-      const name = prefix + (family === 'http' && STATUS_CODES[status] === undefined ? 'http.other' : code)
+      const name = prefix + countedCode(code)
       counts[name] = (counts[name] ?? 0) + 1
     },
   }

@@ -29,6 +29,13 @@ export class HandBack extends Error {
   override readonly name = 'HandBack'
 }
 
+/** Why a claim was let go before its attempt had ended; undefined when `error` is none of these reasons. */
+export function whyLetGo(error: unknown): 'lease_lost' | 'handed_back' | 'cancelled' | undefined {
+  if (error instanceof LeaseLost) return 'lease_lost'
+  if (error instanceof HandBack) return 'handed_back'
+  return error instanceof Cancelled ? 'cancelled' : undefined
+}
+
 interface Held extends Lease {
   readonly controller: AbortController
   /** By this process's monotonic clock; always earlier than the end of the lease by Redis's. */
@@ -42,7 +49,7 @@ interface Held extends Lease {
  * Keeps the leases of a room's claims: one call extends them all, a third of a lease apart. Whoever could not be
  * extended in time is told to stop before Redis may give the job to somebody else.
  */
-export function leasesOf(room: Room, log: Log) {
+export function leasesOf(room: Room, log: Log, onLost: (room: string) => void = () => {}) {
   const held = new Map<string, Held>() // by job
   const marginMs = Math.max(room.leaseMs / 10, Math.min(200, room.leaseMs / 2))
   let extending = false
@@ -82,6 +89,7 @@ export function leasesOf(room: Room, log: Log) {
   function lose(lease: Held) {
     if (holds(lease)) held.delete(lease.claim.job.id)
     log.warn({ room: room.name, job_id: lease.claim.job.id }, 'lost a lease')
+    onLost(room.name)
     lease.controller.abort(new LeaseLost(`the lease of ${lease.claim.job.id} could not be kept`))
   }
 

@@ -5,9 +5,10 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { type Log, newLog } from './log.ts'
+import { type Log, newLog, type ProcessLog } from './log.ts'
 import { addressGuard, type Guards } from './net/address-guard.ts'
 import { RedisConfig } from './queue/redis.ts'
+import type { Tracer } from './tracing/tracer.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
@@ -105,10 +106,12 @@ function version(): string {
 /** Runs a command until it ends by itself, or by SIGTERM or SIGINT. */
 async function untilStopped(
   role: string,
-  command: (log: Log, stop: AbortSignal) => Promise<void>,
+  command: (log: ProcessLog, stop: AbortSignal) => Promise<void>,
   level = process.env.LOG_LEVEL || 'info',
 ): Promise<void> {
   const log = newLog(role, level)
+  // SIGUSR1 belongs to Node's debugger.
+  process.on('SIGUSR2', () => log.toggleDebug())
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -125,7 +128,7 @@ async function untilStopped(
   await command(log, stop.signal)
 }
 
-async function load(flags: Flags, log: Log, stop: AbortSignal): Promise<Config> {
+async function load(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<Config> {
   const config = announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
   await examine(config, log, stop)
   return config
@@ -137,12 +140,13 @@ async function examine({ redis }: Config, log: Log, stop: AbortSignal): Promise<
   void examineRedis(redis, log, stop)
 }
 
-function announce({ config, warnings }: Loaded, log: Log): Config {
+function announce({ config, warnings }: Loaded, log: ProcessLog): Config {
+  if (config.log.level && !process.env.LOG_LEVEL) log.setLevel(config.log.level)
   for (const warning of warnings) log.warn(warning)
   return config
 }
 
-async function api(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function api(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const config = await load(flags, log, stop)
   if (flags.host) config.api.host = String(flags.host)
   if (flags.port !== undefined) {
@@ -169,7 +173,9 @@ async function serveApi(
   }
   const downloadUrl = downloadUrlOf(config)
   const given = { redis, api, backends: typesOf(backends), horizons, downloadUrl, version: version(), graceMs }
-  await serve({ ...given, guards: guardsOf(config), log, onListening }, stop)
+  await tracedBy(config.tracing, 'api', log, (tracer) =>
+    serve({ ...given, guards: guardsOf(config), tracer, log, onListening }, stop),
+  )
 }
 
 /** A worker that has nothing to do calls more often than that. */
@@ -184,21 +190,42 @@ const guardsOf = ({ processor, notifier }: Config): Guards => ({
 
 const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
 
-async function processor({ redis, processor }: Config, log: Log, stop: AbortSignal): Promise<void> {
+async function processor({ redis, processor, log: said, tracing }: Config, log: Log, stop: AbortSignal): Promise<void> {
   if (!processor.filestorage && !processor.storage_dir) throw new ConfigError('processor.filestorage: is required')
   const { runProcessor } = await import('./processor/start.ts')
-  await runProcessor({ redis, processor, log }, stop)
+  await tracedBy(tracing, 'processor', log, (tracer) =>
+    runProcessor({ redis, processor, urlQueries: said.url_queries, tracer, log }, stop),
+  )
 }
 
 async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<void> {
-  const { redis, notifier, backends } = config
+  const { redis, notifier, backends, tracing } = config
   if (typesOf(backends).length === 0) {
     throw new ConfigError('backends: no backend is given: a notifier needs at least one of http, kafka, sqs')
   }
   const downloadUrl = downloadUrlOf(config)
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
-  await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)
+  await tracedBy(tracing, 'notifier', log, (tracer) =>
+    runNotifier({ redis, notifier, backends, downloadUrl, tracer, log }, stop),
+  )
+}
+
+/** Runs a part with a tracer, where tracing is on; what it loads is loaded only then. */
+async function tracedBy(
+  tracing: Config['tracing'],
+  part: string,
+  log: Log,
+  run: (tracer: Tracer | undefined) => Promise<void>,
+): Promise<void> {
+  if (!tracing) return run(undefined)
+  const { openTracer } = await import('./tracing/open-tracer.ts')
+  const tracer = openTracer(tracing, `downloader-${part}`, version(), log)
+  try {
+    await run(tracer)
+  } finally {
+    await tracer.close()
+  }
 }
 
 /** `check`: exits with 1 when something is wrong that was not mended. */
@@ -221,7 +248,7 @@ async function explainUrl(flags: Flags, url: string | undefined): Promise<void> 
 }
 
 /** `import`: exits with 1 when a job was refused, or the import was stopped. */
-async function importJobs(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function importJobs(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const from = RedisConfig.safeParse({ url: flags.from })
   if (!from.success) throw new UsageError('--from: the Redis of the Go service is required, as redis://HOST:PORT/DB')
   const { redis, processor, backends } = await load(flags, log, stop)
@@ -265,7 +292,7 @@ async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_
 }
 
 /** `start`: what the configuration does not say is at hand in `data/`. */
-async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function start(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data')
   const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log)
   await examine(config, log, stop)
@@ -277,7 +304,7 @@ async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
 }
 
 /** `start --demo`: the same, on its own data, with an origin and a receiver on this machine. */
-async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
+async function startDemo(log: ProcessLog, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data', 'demo')
   const overrides = {
     DOWNLOADER_API__PORT: '0',
@@ -298,7 +325,7 @@ async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
  *
  * @returns `stopRedis` when a private Redis runs, which the caller stops
  */
-async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: Log) {
+async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: ProcessLog) {
   const own = fallbacks(data)
   const loaded = loadConfig(file, env, own)
   const config = announce(loaded, log)

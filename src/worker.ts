@@ -5,6 +5,7 @@ import { eventOf, type JobEvent } from './jobs/event.ts'
 import { nextPlace, type Outcome } from './jobs/places.ts'
 import { HandBack, type Lease, LeaseLost, type Leases, leasesOf } from './leases.ts'
 import type { Log } from './log.ts'
+import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { Claim, Room } from './queue/room.ts'
 
 export interface WorkerOptions {
@@ -23,6 +24,8 @@ export interface WorkerOptions {
   mayClaim?: () => boolean
   /** Told what happens to jobs. */
   tell?: (event: JobEvent) => void
+  /** Told how many jobs were claimed, and which leases were lost. */
+  metrics?: WorkerMetrics
   log: Log
 }
 
@@ -56,7 +59,7 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   setMaxListeners(0, abandon.signal) // every settle listens
   const counters: Counter[] = options.rooms.map((room) => ({
     room,
-    leases: leasesOf(room, log),
+    leases: leasesOf(room, log, options.metrics?.lost),
     tasks: new Map(),
     askAt: 0,
     leaving: [],
@@ -105,6 +108,7 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     counter.askAt = performance.now() + MAX_IDLE_MS // a bell that rings from here on brings it forward
     try {
       const { claims, leaseEnd, idleMs } = await room.claim(wanted, stop, leaving)
+      if (claims.length > 0) options.metrics?.claimed(room.name, claims.length)
       if (claims.length === wanted) counter.askAt = 0
       else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
       if (claims.length > 0) counters.push(...counters.splice(counters.indexOf(counter), 1)) // the others come first now

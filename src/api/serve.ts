@@ -2,6 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { newMetrics } from '../metrics/metrics.ts'
+import { processMetrics } from '../metrics/process-metrics.ts'
 import type { Guards } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
 import { aggregationsOf } from '../queue/aggregations.ts'
@@ -15,6 +17,8 @@ import { listingOf } from '../queue/listing.ts'
 import { queueOf } from '../queue/queue.ts'
 import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
 import { retryingOf } from '../queue/retrying.ts'
+import { waitsOf } from '../queue/waits.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
 
@@ -29,6 +33,7 @@ export interface ServeOptions {
   downloadUrl: string
   /** Of this software. */
   version: string
+  tracer: Tracer | undefined
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -48,6 +53,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const events = eventsOf(redis, subscriber, keys, log)
   const listing = listingOf(redis, keys)
   const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
+  const metrics = newMetrics()
+  const health = processMetrics(metrics, () => redis.ping())
   const koa = app({
     queue: allPromptly(redis, queue),
     jobs: allPromptly(redis, jobs),
@@ -55,6 +62,9 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     retrying: allPromptly(redis, retryingOf(redis, keys, queue, listing)),
     aggregations: allPromptly(redis, aggregationsOf(redis, keys, jobs)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
+    waits: () => promptly(redis, () => waitsOf(redis, keys)),
+    processRegistry: metrics.registry,
+    tracer: options.tracer,
     instances: { processor: instances('processor'), notifier: instances('notifier') },
     events,
     stop,
@@ -87,6 +97,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    health.close()
     names.close()
     events.close()
     redis.disconnect()

@@ -37,6 +37,8 @@ export interface DownloadRequest {
   priority?: number | undefined
   /** ms since the epoch: it does not start before. */
   notBeforeMs?: number | undefined
+  /** The span that accepted it, as W3C Trace Context writes it; absent when its caller traces nothing. */
+  traceparent?: string | undefined
 }
 
 /**

@@ -27,6 +27,7 @@ const NAMES = {
   subpath: 's',
   priority: 'y',
   notBeforeMs: 'w',
+  traceparent: 'v',
 } as const satisfies Record<keyof DownloadRequest, string>
 
 const fields = Object.entries(NAMES) as [keyof DownloadRequest, string][]

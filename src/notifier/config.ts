@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MonitorConfig } from '../metrics/config.ts'
 import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
 import { AllowNetworks } from '../net/config.ts'
 
@@ -24,5 +25,6 @@ export const NotifierConfig = z.strictObject({
   max_stalls: z.number().int().min(1).default(3),
   stats_interval: milliseconds.default(5000),
   shutdown_grace_ms: millisecondsOrNone.default(30_000),
+  ...MonitorConfig.shape,
 })
 export type NotifierConfig = z.infer<typeof NotifierConfig>

@@ -87,6 +87,7 @@ export function attempt({ fetcher, partials, mime, store, maxBytes, maxPixels, l
       if (isWorthKeeping(error)) await spool?.keep()
       throw response ? withFindings(error, statusOf(response), '') : error
     } finally {
+      journey.bytes = spool?.size() ?? 0
       await spool?.close()
     }
   }

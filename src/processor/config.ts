@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MonitorConfig } from '../metrics/config.ts'
 import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
 import { FileStorageConfig } from '../storage/config.ts'
 import { FetchConfig } from './fetch/config.ts'
@@ -29,6 +30,7 @@ export const ProcessorConfig = z
     disk_low: percent.optional(),
     stats_interval: milliseconds.default(5000),
     shutdown_grace_ms: millisecondsOrNone.default(30_000),
+    ...MonitorConfig.shape,
     /** How long records of jobs at rest, and their files, are kept. */
     rest_ttl_days: z.number().positive().default(30),
     ...FetchConfig.shape,

@@ -3,10 +3,11 @@ import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
 import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
-import { Cancelled, HandBack, type Lease, LeaseLost } from '../leases.ts'
-import { type Log, redactedUrl } from '../log.ts'
+import { Cancelled, type Lease, whyLetGo } from '../leases.ts'
+import type { Log } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
+import type { EndedAttempt } from './ended-attempt.ts'
 import { type Journey, newJourney, travelled } from './fetch/journey.ts'
 import type { ProcessorStats } from './stats.ts'
 
@@ -20,6 +21,8 @@ export interface DownloadingOptions {
   retryBackoffMs: number
   maxStalls: number
   stats: ProcessorStats
+  /** Told of every attempt once. */
+  ended(attempt: EndedAttempt): void
   log: Log
 }
 
@@ -39,16 +42,19 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const ended = await options.attempt(job, request, lease, journey)
       const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
-      say('info', result.size)
+      tell('ok', { result })
       return { kind: 'downloaded', result, storage }
     } catch (error) {
-      if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      const letGo = whyLetGo(error)
+      if (letGo) tell(letGo)
       if (error instanceof Cancelled) return { kind: 'cancelled', storage }
+      if (letGo) throw error
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
-      say('warn', 0, failure)
-      return await afterFailure(failure)
+      const outcome = await afterFailure(failure)
+      tell(failure.code, { failure, retryDelayMs: outcome.kind === 'download-retry' ? outcome.delayMs : undefined })
+      return outcome
     } finally {
       stats.attemptEnds(group)
     }
@@ -67,19 +73,11 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
 
-    function say(level: 'info' | 'warn', bytes: number, failure?: JobError) {
-      log[level](
-        {
-          job_id: job.id,
-          aggr_id: group,
-          url: redactedUrl(request?.url ?? ''),
-          attempt: job.attempts + 1,
-          duration_ms: Math.round(performance.now() - journey.begun),
-          bytes,
-          ...(failure ? { code: failure.code, error: failure.message } : {}),
-        },
-        failure ? 'download failed' : 'downloaded',
-      )
+    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs'> = {}) {
+      if (!request) return
+      const of = (request.maxRetries ?? maxRetries) + 1
+      const durationMs = performance.now() - journey.begun
+      options.ended({ claim: lease.claim, request, journey, of, code, durationMs, ...how })
     }
   }
 }

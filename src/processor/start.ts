@@ -1,6 +1,11 @@
+import { access, constants, mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
+import { newMetrics } from '../metrics/metrics.ts'
+import { startMonitor } from '../metrics/monitor.ts'
+import { processMetrics } from '../metrics/process-metrics.ts'
+import { workerMetrics } from '../metrics/worker-metrics.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
 import { eventsOf } from '../queue/events.ts'
@@ -13,12 +18,15 @@ import { reporting } from '../reporting.ts'
 import { callerBuckets } from '../storage/caller-buckets.ts'
 import type { FileStorageConfig } from '../storage/config.ts'
 import { storageFor } from '../storage/storage-for.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { work } from '../worker.ts'
 import { attempt } from './attempt.ts'
 import type { ProcessorConfig } from './config.ts'
-import { diskGuard } from './disk-guard.ts'
+import { type DiskGuard, diskGuard } from './disk-guard.ts'
+import { logAttempt, traceAttempt } from './ended-attempt.ts'
 import { expire } from './expire.ts'
 import { fetcher } from './fetch/fetcher.ts'
+import { processorMetrics } from './metrics.ts'
 import { partials } from './partials.ts'
 import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
@@ -29,6 +37,9 @@ import { mimeDetector } from './verify/mime-detector.ts'
 export interface ProcessorOptions {
   redis: RedisConfig
   processor: ProcessorConfig
+  /** Whether the log has the queries of URLs. */
+  urlQueries: boolean
+  tracer: Tracer | undefined
   log: Log
 }
 
@@ -39,7 +50,7 @@ const MIN_TEMP_AGE_MS = 120_000
 
 /** Runs a processor until `stop` aborts: downloads, deletions, and the sweeping of what others left behind. */
 export async function runProcessor(
-  { redis: where, processor, log }: ProcessorOptions,
+  { redis: where, processor, urlQueries, tracer, log }: ProcessorOptions,
   stop: AbortSignal,
 ): Promise<void> {
   const { filestorage, storageDir } = folders(processor)
@@ -73,6 +84,25 @@ export async function runProcessor(
   const disk = diskGuard({ dirs, high, low, log })
   await disk.look()
 
+  const metrics = newMetrics()
+  const counted = processorMetrics(metrics, {
+    running: stats.running,
+    diskUsedRatio: disk.usedRatio,
+    diskHasRoom: disk.hasRoom,
+  })
+  const rooms = { downloads: downloadsRoom, deletions: deletionsRoom(storage.name) }
+  const atWork = workerMetrics(metrics, Object.values(rooms))
+  const health = processMetrics(metrics, () => redis.ping())
+  const monitor = await startMonitor({
+    host: processor.metrics_host,
+    port: processor.metrics_port,
+    registry: metrics.registry,
+    checks: { redis: queue.probe, disk: async () => mustHaveRoom(disk), folders: () => mustBeWritable(dirs) },
+    log,
+  })
+  const said = logAttempt(log, urlQueries)
+  const traced = tracer && traceAttempt(tracer)
+
   const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
   const sweep = () =>
     Promise.all([
@@ -99,6 +129,11 @@ export async function runProcessor(
     retryBackoffMs: processor.retry_backoff_ms,
     maxStalls: processor.max_stalls,
     stats,
+    ended: (attempt) => {
+      said(attempt)
+      counted.attempted(attempt)
+      traced?.(attempt)
+    },
     log,
   })
   const room = (name: string, groupLimit: number) =>
@@ -109,23 +144,25 @@ export async function runProcessor(
     await Promise.all([
       work(
         {
-          rooms: [room(downloadsRoom, 0)],
+          rooms: [room(rooms.downloads, 0)],
           run: download,
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,
           tell: events.tell,
+          metrics: atWork,
           log,
         },
         stop,
       ),
       work(
         {
-          rooms: [room(deletionsRoom(storage.name), DELETIONS)],
+          rooms: [room(rooms.deletions, DELETIONS)],
           run: deleting(storage, stats, log),
           concurrency: DELETIONS,
           graceMs,
           tell: events.tell,
+          metrics: atWork,
           log,
         },
         stop,
@@ -134,6 +171,8 @@ export async function runProcessor(
   } finally {
     clearInterval(sweeping)
     disk.close()
+    health.close()
+    await monitor.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
     await Promise.all([fetch.close(), mime.close(), storage.close(), buckets.close()])
     names.close()
@@ -141,6 +180,17 @@ export async function runProcessor(
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')
+  }
+}
+
+function mustHaveRoom(disk: DiskGuard): void {
+  if (!disk.hasRoom()) throw new Error('it is nearly full: no downloads are started')
+}
+
+async function mustBeWritable(dirs: string[]): Promise<void> {
+  for (const dir of dirs) {
+    await mkdir(dir, { recursive: true })
+    await access(dir, constants.W_OK | constants.X_OK)
   }
 }
 

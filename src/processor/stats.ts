@@ -26,6 +26,7 @@ export function processorStats() {
   }
 
   return {
+    running: () => stats.workers,
     snapshot: (): Stats => ({ ...stats, ...responses, ...failures.counts }),
 
     attemptBegins(aggregation: string) {

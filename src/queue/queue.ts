@@ -141,11 +141,16 @@ export function queueOf(
   }
 }
 
+/** The request as packed, without its trace: who asks again does so within another span. */
+function untraced(request: DownloadRequest, packed: string): string {
+  return request.traceparent === undefined ? packed : packRequest({ ...request, traceparent: undefined })
+}
+
 /** What add.lua wants to know of a job. */
 function addition({ request, idempotencyKey = '' }: NewJob): (string | number)[] {
   const { group, limit = 0, gift = '', delayMs = 0 } = firstPlace(request)
   const { notBeforeMs = 0, priority = 0 } = request
   const text = packRequest(request)
-  const fingerprint = idempotencyKey && createHash('sha256').update(text).digest('base64url')
+  const fingerprint = idempotencyKey && createHash('sha256').update(untraced(request, text)).digest('base64url')
   return [newJobId(), text, group, limit, gift, delayMs, notBeforeMs, priority, idempotencyKey, fingerprint]
 }

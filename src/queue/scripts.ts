@@ -28,6 +28,7 @@ export const scripts = {
   whyWaiting: plain('why'),
   touch: plain('touch'),
   reportInstance: plain('report', 2),
+  waitingJobs: plain('waits'),
   accountJobs: plain('check/account'),
   scanKeys: plain('check/scan'),
   findJobs: plain('check/jobs'),
@@ -119,6 +120,7 @@ declare module 'ioredis' {
     ): Result<WhyReply | null, Context>
     touch(probe: string): Result<number, Context>
     reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
+    waitingJobs(totals: string, groups: number): Result<(string | number)[], Context>
     accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>
     scanKeys(totals: string, cursor: string, count: number): Result<[cursor: string, ...keys: string[]], Context>
     findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>

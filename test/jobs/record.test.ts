@@ -27,6 +27,7 @@ const full: Required<DownloadRequest> = {
   subpath: 'shop/images',
   priority: 9,
   notBeforeMs: 1_800_000_000_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 
 const result: DownloadResult = {

@@ -30,6 +30,7 @@ function outcomeOf(failure: JobError, fields: Partial<DownloadRequest> = {}) {
     retryBackoffMs: 1,
     maxStalls: 3,
     stats: processorStats(),
+    ended() {},
     log: recordingLog().log,
   })
   return run(leaseOf(fields))

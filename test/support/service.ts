@@ -98,7 +98,7 @@ type Tree = Record<string, unknown>
 
 export interface ServiceOptions {
   /** Sections that are laid over the test's configuration, key by key. */
-  config?: { redis?: Tree; api?: Tree; processor?: Tree; notifier?: Tree; backends?: Tree }
+  config?: { redis?: Tree; api?: Tree; processor?: Tree; notifier?: Tree; backends?: Tree; log?: Tree; tracing?: Tree }
   /** The processes to run; `api`, `processor` and `notifier` by default. */
   roles?: string[]
   env?: NodeJS.ProcessEnv
@@ -151,6 +151,8 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
     notifier: { stats_interval: 100, retry_backoff_ms: 50, ...config.notifier },
     backends: { http: { timeout: 5 }, ...config.backends },
+    ...(config.log && { log: config.log }),
+    ...(config.tracing && { tracing: config.tracing }),
   }
   const configFile = path.join(dir, 'config.json')
   await writeFile(configFile, JSON.stringify(whole))

@@ -36,6 +36,7 @@ const fields = {
 const id = { id: 'of the job' }
 const unknown = 'there is no such job'
 const key = 'accepted once in 24 hours under this key: 1 to 255 visible ASCII characters'
+const traceparent = "of the caller's trace (W3C Trace Context); ignored where the deployment traces nothing"
 
 export const jobOperations: Operation[] = [
   {
@@ -48,7 +49,7 @@ export const jobOperations: Operation[] = [
       'one name the last counts. With `dry_run=1` nothing is enqueued: names are looked up, and the answer says what the ' +
       'address guard would refuse.',
     query: DryRunQuery,
-    headers: { 'Idempotency-Key': key },
+    headers: { 'Idempotency-Key': key, traceparent },
     body: { schema: DownloadBody, descriptions: fields },
     answers: {
       200: { description: 'what would become of it (`dry_run=1`)', schema: Verdict, name: 'Verdict' },
@@ -68,7 +69,7 @@ export const jobOperations: Operation[] = [
     description:
       'A JSON array, or JSON objects on lines of their own. Answered in the same order: each with its id, or with what ' +
       'is wrong with it. Under an Idempotency-Key the same batch is accepted once.',
-    headers: { 'Idempotency-Key': key },
+    headers: { 'Idempotency-Key': key, traceparent },
     body: {
       schema: z.array(DownloadBody),
       also: { 'application/x-ndjson': 'a job on each line' },

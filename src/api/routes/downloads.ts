@@ -6,6 +6,7 @@ import { downloadsRoom } from '../../jobs/places.ts'
 import type { Events } from '../../queue/events.ts'
 import type { Acceptance, NewJob, Queue } from '../../queue/queue.ts'
 import { RedisUnavailable } from '../../queue/redis.ts'
+import type { Span, Tracer } from '../../tracing/tracer.ts'
 import { type DryRunDeps, dryRun } from '../dry-run.ts'
 import { idempotencyKeys } from '../idempotency.ts'
 import { Problem, problemBody, problemOf } from '../problems.ts'
@@ -19,6 +20,8 @@ export interface DownloadDeps extends DryRunDeps {
   maxBatchBytes: number
   /** Told what happens to jobs. */
   events: Pick<Events, 'tell'>
+  /** Undefined: a `traceparent` is ignored. */
+  tracer?: Pick<Tracer, 'begin'> | undefined
 }
 
 /** Jobs of one batch. */
@@ -31,7 +34,7 @@ const CHUNK_BYTES = 4 * 1024 * 1024
  * `POST /download`: accepts a job. 201 says that Redis has it; 400 names the field. With `?dry_run=1` it only says what
  * would become of it. `POST /downloads`: the same for many, each with an answer of its own.
  */
-export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, ...deps }: DownloadDeps): Router {
+export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, tracer, ...deps }: DownloadDeps): Router {
   const schema = downloadRequestSchema(deps.backends, deps.guards)
   const rehearse = dryRun(deps)
   const accept = async (jobs: NewJob[]) => {
@@ -54,9 +57,16 @@ export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, ...
         return
       }
       const request = schema.parse(body)
-      const [acceptance] = await accept([{ request, idempotencyKey: keyOf(0) }])
+      const span = tracer?.begin(ctx.headers.traceparent?.toString())
+      const [acceptance] = await accept([{ request: traced(request, span), idempotencyKey: keyOf(0) }])
       ctx.status = 201
-      ctx.body = { id: idOf(acceptance) }
+      const id = idOf(acceptance)
+      ctx.body = { id }
+      span?.end({
+        name: 'POST /download',
+        kind: 'server',
+        attributes: { 'downloader.job_id': id, 'downloader.aggregation': request.aggrId },
+      })
     })
     .post('/downloads', async (ctx) => {
       if (ctx.query.dry_run !== undefined) throw new Problem(400, 'dry_run: is for one job, by POST /download')
@@ -70,14 +80,16 @@ export function downloadRoutes({ queue, maxBodyBytes, maxBatchBytes, events, ...
         chunk = []
         bytes = 0
       }
+      const span = tracer?.begin(ctx.headers.traceparent?.toString())
       let n = 0
       for (const { read, size } of entries) {
         if (chunk.length === CHUNK_JOBS || bytes + size > CHUNK_BYTES) await flush()
-        chunk.push(candidate(schema, read, size > maxBodyBytes ? maxBodyBytes : undefined, keyOf(n++)))
+        chunk.push(candidate(schema, read, size > maxBodyBytes ? maxBodyBytes : undefined, keyOf(n++), span))
         bytes += size
       }
       await flush()
       ctx.body = answers
+      span?.end({ name: 'POST /downloads', kind: 'server', attributes: { 'downloader.jobs': answers.length } })
     })
 }
 
@@ -85,15 +97,20 @@ type Answer = { id: string } | { error: ReturnType<typeof problemBody> }
 /** A job of a batch, or what is wrong with it. */
 type Candidate = NewJob | Problem
 
+/** The request as part of the trace that its caller has begun. */
+const traced = (request: DownloadRequest, span: Span | undefined): DownloadRequest =>
+  span ? { ...request, traceparent: span.traceparent } : request
+
 function candidate(
   schema: ZodType<DownloadRequest>,
   read: () => unknown,
   tooLargeFor: number | undefined,
   idempotencyKey: string | undefined,
+  span: Span | undefined,
 ): Candidate {
   if (tooLargeFor !== undefined) return new Problem(413, `the job is larger than ${tooLargeFor} bytes`)
   try {
-    return { request: schema.parse(read()), idempotencyKey }
+    return { request: traced(schema.parse(read()), span), idempotencyKey }
   } catch (error) {
     return problemOf(error)
   }

@@ -17,6 +17,8 @@ export interface Journey {
   firstByteMs: number
   /** ms until the last exchange ended, well or not. */
   totalMs: number
+  /** Decoded bytes that are here, after its first bytes were looked at. */
+  bytes: number
 }
 
 export const newJourney = (): Journey => ({
@@ -26,6 +28,7 @@ export const newJourney = (): Journey => ({
   connecting: { dns: 0, connect: 0, tls: 0 },
   firstByteMs: 0,
   totalMs: 0,
+  bytes: 0,
 })
 
 /** What a job's record keeps of it, for weeks: little. */
