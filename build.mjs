@@ -1,4 +1,5 @@
-// Compiles client/ to dist/client/, which the command line uses, and src/ to dist/, and copies what the compiler leaves behind: the Lua scripts and the dashboard's files.
+// Compiles client/ to dist/client/, which the command line uses, and src/ to dist/; copies what the compiler leaves
+// behind: the Lua scripts and the dashboard's files.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -4,6 +4,8 @@ import { ConfigError } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { type Command, CommandError, type Context, commonOptions, UsageError } from './command.ts'
 
+const STOP_MS = 1000
+
 export interface Surroundings {
   env: NodeJS.ProcessEnv
   /** The configuration of this machine, from `-c FILE` or where it is by default. @throws {ConfigError} */
@@ -13,7 +15,12 @@ export interface Surroundings {
 /** Runs one command; resolves to the exit code: 0, 1 when something went wrong, 2 for a wrong command line. */
 export async function runCommand(name: string, command: Command, argv: string[], around: Surroundings) {
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stop.abort()
+      setTimeout(() => process.exit(130), STOP_MS).unref() // what reads its input does not hear of it
+    })
+  }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)) // `| head`
   const note = (line: string) => void process.stderr.write(`${line}\n`)
   try {

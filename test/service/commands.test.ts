@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { JobView } from '../../src/api/schemas/job.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Service, startRole, startService } from '../support/service.ts'
@@ -42,11 +43,14 @@ describe('the commands', () => {
     const { code, out, err } = await run(['enqueue', list, '--wait', '--json'])
     assert.equal(code, 0, err)
     const ends = json(out).sort((a, b) => a.line - b.line)
-    assert.deepEqual(ends.map(({ line, url, success, size }) => ({ line, url, success, size })), [
-      { line: 3, url: urls[0], success: true, size: 5 },
-      { line: 4, url: urls[1], success: true, size: 5 },
-      { line: 5, url: urls[2], success: true, size: 5 },
-    ])
+    assert.deepEqual(
+      ends.map(({ line, url, success, size }) => ({ line, url, success, size })),
+      [
+        { line: 3, url: urls[0], success: true, size: 5 },
+        { line: 4, url: urls[1], success: true, size: 5 },
+        { line: 5, url: urls[2], success: true, size: 5 },
+      ],
+    )
     const people = await run(['enqueue', list, '--wait'])
     assert.match(people.err, /^3 jobs: 3 succeeded; 15 B in [\d.]+ s$/m)
   })
@@ -77,7 +81,10 @@ describe('the commands', () => {
     const id = await service.enqueue({ aggr_id: 'cats', url: origin.on('/cat', 'meow') })
     assert.match((await run(['why', id])).out, /^paused: its aggregation is paused/)
     const listed = json((await run(['jobs', '--state', 'pending', '--aggr', 'cats', '--json'])).out)
-    assert.deepEqual(listed.map((job) => job.id), [id])
+    assert.deepEqual(
+      listed.map((job) => job.id),
+      [id],
+    )
     assert.equal(json((await run(['limit', 'cats', '7', '--json'])).out)[0].limit, 7)
     await run(['resume', 'cats'])
     assert.equal((await service.receiver.callbackOf(id)).success, true)
@@ -87,7 +94,8 @@ describe('the commands', () => {
     service.receiver.answer = () => 500
     const id = await service.enqueue({ url: origin.on('/file', 'hello') })
     await eventually(async () => {
-      assert.match((await (await service.get(`/jobs/${id}`)).json()).state, /callback_failed/)
+      const { state } = (await (await service.get(`/jobs/${id}`)).json()) as JobView
+      assert.equal(state, 'callback_failed')
     })
     service.receiver.answer = () => 200
     const { code, out } = await run(['retry', '--failed', '--receiver', new URL(service.receiver.url).origin])
@@ -98,7 +106,12 @@ describe('the commands', () => {
 
   it('tail shows what happens', async () => {
     const tail = begin(['tail', '--aggr', 'live', '--json'])
-    const seen = () => tail.stdout().split('\n').filter(Boolean).map((line) => JSON.parse(line))
+    const seen = () =>
+      tail
+        .stdout()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
     await eventually(async () => {
       await service.download({ aggr_id: 'live', url: origin.on('/live', 'x') })
       assert.ok(seen().some(({ event, group }) => event === 'started' && group === 'live'))
