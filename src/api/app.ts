@@ -17,13 +17,14 @@ import { type StatsDeps, statsRoutes } from './routes/stats.ts'
 
 export interface AppDeps
   extends Omit<DownloadDeps, 'queue' | 'events'>,
-    Omit<StatsDeps, 'queue'>,
-    MetricsDeps,
+    Omit<StatsDeps, 'queue' | 'instances'>,
+    Omit<MetricsDeps, 'instances'>,
     Omit<JobDeps, 'events'>,
     AggregationDeps,
     ListDeps,
     EventDeps {
   queue: Queue
+  instances: StatsDeps['instances'] & MetricsDeps['instances']
   /** Of this software. */
   version: string
   heartbeatPath: string | undefined

@@ -30,6 +30,13 @@ export function instancesOf(redis: Client, keys: Keys, role: Role) {
       return new Set(await redis.zrange(where[0], '0', '-1'))
     },
 
+    /** What each live instance has counted. */
+    async each(): Promise<Map<string, Stats>> {
+      await redis.reportInstance(...where)
+      const reports = Object.entries(await redis.hgetall(where[1]))
+      return new Map(reports.map(([instance, text]) => [instance, JSON.parse(text) as Stats]))
+    },
+
     /** The sum over all live instances, with `alive`, their number; undefined when there is none. */
     async sum(): Promise<Stats | undefined> {
       const reports = await redis.reportInstance(...where)
