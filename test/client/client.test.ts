@@ -81,7 +81,12 @@ describe('the example receivers', () => {
         config: { backends: { http: { signing_secret: SECRET } } },
       })
       const id = await service.enqueue({ url: origin.on('/file', 'hello'), callback_dst: server.url })
-      await eventually(() => assert.deepEqual(received.map(({ job_id, size }) => [job_id, size]), [[id, 5]]))
+      await eventually(() =>
+        assert.deepEqual(
+          received.map(({ job_id, size }) => [job_id, size]),
+          [[id, 5]],
+        ),
+      )
       assert.equal((await fetch(server.url, { method: 'POST', body: '{}' })).status, 401)
     })
   }
@@ -110,8 +115,14 @@ describe('the client', () => {
     const client = downloader({ url: service.url })
     const jobs = Array.from({ length: 25 }, (_, i) => (i === 13 ? { ...job, url: 'ftp://x/' } : job))
     const results = await all(client.batch(jobs, { chunk: 10 }))
-    assert.deepEqual(results.map(({ index }) => index), [...jobs.keys()])
-    assert.deepEqual(results.filter((result) => 'problem' in result).map(({ index }) => index), [13])
+    assert.deepEqual(
+      results.map(({ index }) => index),
+      [...jobs.keys()],
+    )
+    assert.deepEqual(
+      results.filter((result) => 'problem' in result).map(({ index }) => index),
+      [13],
+    )
     assert.equal((await client.aggregation('a')).pending, 24)
   })
 
@@ -122,7 +133,11 @@ describe('the client', () => {
       const chunks: Buffer[] = []
       for await (const chunk of request) chunks.push(chunk)
       const headers = { 'idempotency-key': String(request.headers['idempotency-key']) }
-      const answer = await fetch(`${service.url}${request.url}`, { method: 'POST', headers, body: Buffer.concat(chunks) })
+      const answer = await fetch(`${service.url}${request.url}`, {
+        method: 'POST',
+        headers,
+        body: Buffer.concat(chunks),
+      })
       const text = await answer.text()
       if (requests++ === 0) response.destroy()
       else response.writeHead(answer.status).end(text)
