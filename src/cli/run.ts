@@ -21,6 +21,7 @@ export async function runCommand(name: string, command: Command, argv: string[],
       setTimeout(() => process.exit(130), STOP_MS).unref() // what reads its input does not hear of it
     })
   }
+  process.stderr.on('error', () => process.exit(1)) // nobody reads any more
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)) // `| head`
   const note = (line: string) => void process.stderr.write(`${line}\n`)
   try {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { ApiProblem, ApiUnreachable, type Client, isOver, type Job } from '#client'
 import { alarm } from '../alarm.ts'
 import { pause } from '../deadline.ts'
@@ -27,6 +28,7 @@ export function watch(client: Client, signal: AbortSignal, onOver: (id: string, 
   const early = new Set<string>()
   const bell = alarm()
   const end = new AbortController()
+  setMaxListeners(0, end.signal) // every look listens
   const onAbort = () => {
     end.abort(signal.reason)
     bell.ring()
