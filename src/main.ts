@@ -3,6 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { UsageError } from './cli/command.ts'
+import { COMMANDS_HELP, commandOf } from './cli/commands.ts'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { type Log, newLog, type ProcessLog } from './log.ts'
@@ -26,15 +28,11 @@ const HELP = `downloader: downloads what other services ask for
                                                     and why not; exits with 1 when it would not
   downloader version
 
+${COMMANDS_HELP}
   -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
                        DOWNLOADER_SECTION__KEY, such as DOWNLOADER_REDIS__URL
   -h, --help           this text
 `
-
-/** The command line is wrong. */
-class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
 
 const options = {
   config: { type: 'string', short: 'c' },
@@ -52,6 +50,13 @@ const options = {
 type Flags = { [name in keyof typeof options]?: string | boolean | undefined }
 
 async function main(argv: string[]): Promise<void> {
+  const [name = '', ...rest] = argv
+  const read = commandOf(name)
+  if (read) {
+    const { runCommand } = await import('./cli/run.ts')
+    process.exitCode = await runCommand(name, await read(), rest, { env: process.env, load: loadLocal })
+    return
+  }
   const { flags, command, argument } = parse(argv)
   if (flags.help || command === 'help') return void process.stdout.write(HELP)
   switch (command) {
@@ -139,6 +144,10 @@ async function examine({ redis }: Config, log: Log, stop: AbortSignal): Promise<
   const { examineRedis } = await import('./queue/examine.ts')
   void examineRedis(redis, log, stop)
 }
+
+/** The configuration of this machine, for commands that can do without any. */
+const loadLocal = (file: string | undefined): Loaded =>
+  loadConfig(configFile({ config: file }), process.env, fallbacks(path.resolve('data')))
 
 function announce({ config, warnings }: Loaded, log: ProcessLog): Config {
   if (config.log.level && !process.env.LOG_LEVEL) log.setLevel(config.log.level)
