@@ -187,7 +187,7 @@ const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as c
 async function processor({ redis, processor }: Config, log: Log, stop: AbortSignal): Promise<void> {
   if (!processor.filestorage && !processor.storage_dir) throw new ConfigError('processor.filestorage: is required')
   const { runProcessor } = await import('./processor/start.ts')
-  await runProcessor({ redis, processor, log }, stop)
+  await runProcessor({ redis, processor, version: version(), log }, stop)
 }
 
 async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<void> {
@@ -198,7 +198,7 @@ async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<vo
   const downloadUrl = downloadUrlOf(config)
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
-  await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)
+  await runNotifier({ redis, notifier, backends, downloadUrl, version: version(), log }, stop)
 }
 
 /** `check`: exits with 1 when something is wrong that was not mended. */

@@ -28,6 +28,9 @@ export const scripts = {
   whyWaiting: plain('why'),
   touch: plain('touch'),
   reportInstance: plain('report', 2),
+  writeSeries: plain('series'),
+  readSeries: plain('read-series'),
+  longestWait: plain('waits'),
   accountJobs: plain('check/account'),
   scanKeys: plain('check/scan'),
   findJobs: plain('check/jobs'),
@@ -93,6 +96,8 @@ export type GroupRow = [
 ]
 export type GroupsReply = [nowMs: number, roomLimit: string, ...groups: GroupRow[]]
 
+export type SeriesReply = [nowMs: number, ...buckets: [atMs: number, fields: string[]][]]
+
 type Args = (string | number)[]
 
 declare module 'ioredis' {
@@ -119,6 +124,9 @@ declare module 'ioredis' {
     ): Result<WhyReply | null, Context>
     touch(probe: string): Result<number, Context>
     reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
+    writeSeries(series: string, ...args: Args): Result<number, Context>
+    readSeries(series: string, ...args: Args): Result<SeriesReply, Context>
+    longestWait(room: string, ...groups: string[]): Result<[nowMs: number, first: string | null], Context>
     accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>
     scanKeys(totals: string, cursor: string, count: number): Result<[cursor: string, ...keys: string[]], Context>
     findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>
