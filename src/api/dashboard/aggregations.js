@@ -25,7 +25,7 @@ export function AggregationsPage({ query }) {
   const { answer, error, reload } = useAnswer(() => ask(path), [path], 2000)
   const [question, setQuestion] = useState()
   const go = (changes) => {
-    location.hash = link('aggregations', { search, sort, offset, ...changes })
+    location.replace(link('aggregations', { search, sort, offset, ...changes })) // no step back for every letter
   }
 
   const amend = (name, body) => async () => {

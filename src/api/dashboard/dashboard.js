@@ -69,6 +69,7 @@ function find(event) {
   event.preventDefault()
   location.hash = link(`jobs/${new FormData(event.currentTarget).get('id').trim()}`)
   event.currentTarget.reset()
+  document.querySelector('main').focus()
 }
 
 function skip(event) {

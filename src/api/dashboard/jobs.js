@@ -39,7 +39,7 @@ export function JobsPage({ query }) {
   }, [path])
   const after = next ?? answer?.next
   const goOn = async () => {
-    const page = await ask(withQuery(path, { cursor: after }).replace(/\?(.*)\?/, '?$1&'))
+    const page = await ask(withQuery('/jobs', { state, ...filter, count: 50, cursor: after }))
     setMore([...more, ...page.jobs])
     setNext(page.next ?? '')
   }

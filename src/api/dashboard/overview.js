@@ -72,9 +72,11 @@ export function OverviewPage({ query }) {
 
 const perStep = ({ step_s }) => (step_s === 60 ? 'each minute' : `every ${step_s / 60} minutes`)
 
+const downloadsFirst = (a, b) => (b.room === 'downloads') - (a.room === 'downloads')
+
 function Figures({ now }) {
   return html`<div class="figures">
-    ${now.rooms.map(({ room, pending, running, longest_wait_ms: wait }) => {
+    ${[...now.rooms].sort(downloadsFirst).map(({ room, pending, running, longest_wait_ms: wait }) => {
       const [waiting, working] = states(room)
       return html`<section class="figure" key=${room}>
         <h2>${room}</h2>
