@@ -37,9 +37,9 @@ export function loginRoutes(sessions: Sessions | undefined): Router {
       show(ctx, next, false)
     })
     .post('/login', async (ctx) => {
-      const form = new URLSearchParams(await readText(ctx.req, MAX_BYTES))
-      const next = pageOf(form.get('next') ?? '')
-      const token = form.get('token') ?? ''
+      const form = Object.fromEntries(new URLSearchParams(await readText(ctx.req, MAX_BYTES)))
+      const { token = '' } = form
+      const next = pageOf(form.next ?? '')
       if (sessions && !sessions.isToken(token)) {
         ctx.status = 401
         return show(ctx, next, true)
