@@ -23,13 +23,13 @@ export interface AppDeps
   extends Omit<DownloadDeps, 'queue' | 'events'>,
     Omit<StatsDeps, 'queue' | 'instances'>,
     Omit<OverviewRouteDeps, 'instances'>,
-    MetricsDeps,
+    Omit<MetricsDeps, 'instances'>,
     Omit<JobDeps, 'events'>,
     AggregationDeps,
     ListDeps,
     EventDeps {
   queue: Queue
-  instances: StatsDeps['instances'] & OverviewRouteDeps['instances']
+  instances: StatsDeps['instances'] & OverviewRouteDeps['instances'] & MetricsDeps['instances']
   /** Of this software. */
   version: string
   heartbeatPath: string | undefined

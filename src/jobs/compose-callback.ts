@@ -1,5 +1,5 @@
 import type { Callback } from './callback.ts'
-import { filePath, type Job } from './job.ts'
+import { filePath, type Job, type Timings } from './job.ts'
 
 /** @param downloadUrl base of the callback's `download_url`; `""` when the deployment has none */
 export function composeCallback(job: Job, downloadUrl: string): Callback {
@@ -20,7 +20,21 @@ export function composeCallback(job: Job, downloadUrl: string): Callback {
     size: result?.size ?? 0,
     sha256: result?.sha256 ?? '',
     mime_type: result?.mimeType ?? '',
+    final_url: result?.finalUrl ?? (result?.timings && request ? place(request.url) : ''),
+    redirects: result?.redirects ?? 0,
+    timings: namedTimings(result?.timings),
   }
+}
+
+function namedTimings([dns, connect, tls, first_byte, total]: Timings = [0, 0, 0, 0, 0]): Callback['timings'] {
+  return { dns, connect, tls, first_byte, total }
+}
+
+/** A URL without what may be secret in it. */
+function place(text: string): string {
+  if (!URL.canParse(text)) return ''
+  const { origin, pathname } = new URL(text)
+  return origin + pathname
 }
 
 /** @param path below `base`, unescaped */

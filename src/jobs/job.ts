@@ -39,6 +39,12 @@ export interface DownloadRequest {
   notBeforeMs?: number | undefined
 }
 
+/**
+ * ms of an attempt: for names, for connections and for TLS, over all redirects; until the head of the last response was
+ * here (0: none came); until its last byte was, or the attempt failed.
+ */
+export type Timings = readonly [dns: number, connect: number, tls: number, firstByte: number, total: number]
+
 /** How a download ended. */
 export interface DownloadResult {
   success: boolean
@@ -52,6 +58,12 @@ export interface DownloadResult {
   mimeType: string
   /** Relative path of the stored file; absent when nothing of ours is to be deleted. */
   path?: string | undefined
+  /** Absent when no attempt was made. */
+  timings?: Timings | undefined
+  /** Absent when there were none. */
+  redirects?: number | undefined
+  /** Where they led, without credentials and query; absent when there were none. */
+  finalUrl?: string | undefined
 }
 
 /** An attempt that failed: at the download, or at the callback. */

@@ -7,6 +7,7 @@ import { HandBack, type Lease, LeaseLost } from '../leases.ts'
 import type { Log } from '../log.ts'
 import type { PutOptions, TempFile } from '../storage/storage.ts'
 import type { Fetcher, FetchResponse } from './fetch/fetch.ts'
+import type { Journey } from './fetch/journey.ts'
 import type { Rest } from './fetch/version.ts'
 import { lowerLimit } from './limits.ts'
 import type { Partials } from './partials.ts'
@@ -43,25 +44,27 @@ const MOST_BEGINNINGS = 2
 /**
  * One attempt at a download, as a pipeline: fetch, look at the first bytes, receive the rest, measure, store.
  *
+ * @param journey told of what the download goes through
  * @returns the result of a success
  * @throws {JobError} with the origin's status, when there was a response
  * @throws the lease's reason, when it aborts
  */
 export function attempt({ fetcher, partials, mime, store, maxBytes, maxPixels, log }: AttemptDeps) {
-  return async (job: Job, request: DownloadRequest, lease: Lease): Promise<DownloadResult> => {
+  return async (job: Job, request: DownloadRequest, lease: Lease, journey: Journey): Promise<DownloadResult> => {
     const timeoutS = request.downloadTimeoutS ?? 0
-    if (timeoutS === 0) return run(job, request, lease, lease.signal)
+    if (timeoutS === 0) return run(job, request, lease, journey, lease.signal)
     const expired = () =>
       new JobError('timeout.total', `the download took longer than ${timeoutS} s`, { retriable: true })
-    return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, signal), expired)
+    return withDeadline(timeoutS * 1000, lease.signal, (signal) => run(job, request, lease, journey, signal), expired)
   }
 
-  async function run(job: Job, request: DownloadRequest, lease: Lease, signal: AbortSignal): Promise<DownloadResult> {
+  async function run(job: Job, request: DownloadRequest, lease: Lease, journey: Journey, signal: AbortSignal) {
     const headers = request.requestHeaders ?? {}
     const proxy = lease.claim.gift || undefined // the aggregation's, as its first job gave it, not this job's
     const most = lowerLimit(maxBytes, request.maxBytes)
     const checksum = request.checksum ? parseChecksum(request.checksum) : undefined
-    const ask = (rest?: Rest) => fetcher.fetch({ url: request.url, headers, proxy, maxBytes: most, rest }, signal)
+    const ask = (rest?: Rest) =>
+      fetcher.fetch({ url: request.url, headers, proxy, maxBytes: most, rest, journey }, signal)
     let spool = job.handled ? await partials.take(job.id, checksum, signal) : undefined
     let response: FetchResponse | undefined
     try {

@@ -7,6 +7,7 @@ import { Cancelled, HandBack, type Lease, LeaseLost } from '../leases.ts'
 import { type Log, redactedUrl } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
+import { type Journey, newJourney, travelled } from './fetch/journey.ts'
 import type { ProcessorStats } from './stats.ts'
 
 export interface DownloadingOptions {
@@ -31,11 +32,12 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
     if (job.cancelled) return { kind: 'cancelled', storage }
-    const begin = performance.now()
+    const journey = newJourney()
     stats.attemptBegins(group)
     try {
       if (job.stalls >= maxStalls) throw stalled(job.stalls)
-      const result = await options.attempt(job, request, lease)
+      const ended = await options.attempt(job, request, lease, journey)
+      const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
       say('info', result.size)
       return { kind: 'downloaded', result, storage }
@@ -57,10 +59,10 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
       const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      const ended = { ...hold, failure: failureOf('download', failure, begin) }
+      const ended = { ...hold, failure: failureOf('download', failure, journey.begun) }
       if (!retriable || n > retries) {
         if (retriable || job.handled) await options.drop(job.id).catch(() => {}) // what is left, a sweep finds
-        return { kind: 'downloaded', result: failed(job, failure), storage, ...ended }
+        return { kind: 'downloaded', result: failed(job, failure, journey), storage, ...ended }
       }
       return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
@@ -72,7 +74,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
           aggr_id: group,
           url: redactedUrl(request?.url ?? ''),
           attempt: job.attempts + 1,
-          duration_ms: Math.round(performance.now() - begin),
+          duration_ms: Math.round(performance.now() - journey.begun),
           bytes,
           ...(failure ? { code: failure.code, error: failure.message } : {}),
         },
@@ -87,7 +89,7 @@ const stalled = (stalls: number) =>
     retriable: false,
   })
 
-function failed({ id, request }: Job, failure: JobError): DownloadResult {
+function failed({ id, request }: Job, failure: JobError, journey: Journey): DownloadResult {
   return {
     success: false,
     error: failure.message,
@@ -99,6 +101,7 @@ function failed({ id, request }: Job, failure: JobError): DownloadResult {
     mimeType: failure.mimeType,
     // An earlier attempt may have stored it and died before it could say so. What is in the caller's bucket is theirs.
     path: request?.s3Bucket ? undefined : filePath(id, request?.subpath),
+    ...travelled(journey),
   }
 }
 

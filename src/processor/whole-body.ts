@@ -35,6 +35,7 @@ const breaks: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'connect.refused',
   'connect.reset',
   'connect.timeout',
+  'connect.unreachable',
   'connect.failed',
 ])
 

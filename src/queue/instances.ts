@@ -53,14 +53,20 @@ export function instancesOf(redis: Client, keys: Keys, role: Role) {
       return new Set(await redis.zrange(where[0], '0', '-1'))
     },
 
+    /** What each live instance has counted. */
+    async each(): Promise<Map<string, Stats>> {
+      await redis.reportInstance(...where)
+      const reports = Object.entries(await redis.hgetall(where[1]))
+      return new Map(reports.map(([instance, text]) => [instance, statsIn(text)]))
+    },
+
     /** The sum over all live instances, with `alive`, their number; undefined when there is none. */
     async sum(): Promise<Stats | undefined> {
       const reports = await redis.reportInstance(...where)
       if (reports.length === 0) return undefined
       const sum: Stats = { alive: reports.length }
       for (const text of reports) {
-        const { about: _, ...stats } = JSON.parse(text) as Report
-        for (const [name, value] of Object.entries(stats as Stats)) sum[name] = (sum[name] ?? 0) + value
+        for (const [name, value] of Object.entries(statsIn(text))) sum[name] = (sum[name] ?? 0) + value
       }
       return sum
     },
@@ -74,3 +80,8 @@ export function instancesOf(redis: Client, keys: Keys, role: Role) {
 }
 
 export type Instances = ReturnType<typeof instancesOf>
+
+function statsIn(report: string): Stats {
+  const { about: _, ...stats } = JSON.parse(report) as Report
+  return stats as Stats
+}

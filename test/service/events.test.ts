@@ -55,8 +55,16 @@ describe('GET /events', () => {
   it('tells what happens to a job, from every process, as it happens', async () => {
     using client = await listen(service)
     assert.match(client.response.headers['content-type'] ?? '', /^text\/event-stream/)
-    const { job_id: warm } = await service.download({ url: origin.on('/warm', 'x') }) // by then all know that we listen
-    await eventually(() => assert.ok(client.events().some(({ id, event }) => id === warm && event === 'deleted')))
+    const warm = origin.on('/warm', 'x')
+    await eventually(async () => {
+      // until all processes know that somebody listens
+      const { job_id: first } = await service.download({ url: warm })
+      const told = () => new Set(client.events().flatMap(({ id, event }) => (id === first ? event : [])))
+      await eventually(
+        () => assert.ok(['accepted', 'downloaded', 'delivered', 'deleted'].every((e) => told().has(e))),
+        2000,
+      )
+    }, 15_000)
     let tries = 0
     const url = origin.on('/file', (_request, response) => void response.writeHead(tries++ ? 200 : 503).end('content'))
     const id = await service.enqueue({ url, aggr_id: 'watched' })

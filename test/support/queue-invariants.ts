@@ -138,7 +138,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   if (own === 'rest') return void (id.includes(':') ? tagged : rest).set(id, numbers(value))
   if (own) return
   if (name.startsWith('idempotency:') || name === 'retries') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     return
   }
   if (name === 'totals') {
@@ -146,7 +146,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     return
   }
   if (name === 'imported') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     return
   }
   if (name === 'rooms') {
@@ -163,7 +163,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   if (part === 'pending') room.pending.set(group, numbers(value))
   else if (part === 'claimed' || part === 'left') room[part].set(group, new Set(value))
   else if (part === 'call') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
   } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
   else if (list === 'groups' || list === 'overrides') room[list] = texts(value)

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Journey } from './journey.ts'
 import type { Rest, Version } from './version.ts'
 
 export interface FetchRequest {
@@ -12,6 +13,8 @@ export interface FetchRequest {
   maxBytes: number
   /** What is missing of a file whose beginning is there already; whoever gets the whole instead has to begin anew. */
   rest?: Rest | undefined
+  /** Told as it goes: what came of a fetch that failed, too. */
+  journey?: Journey | undefined
 }
 
 /** A response below 400, its body not yet read. Read `body` to its end, or call `discard`. */

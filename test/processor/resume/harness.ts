@@ -11,6 +11,7 @@ import { resolver } from '../../../src/net/resolver.ts'
 import { attempt } from '../../../src/processor/attempt.ts'
 import { FetchConfig } from '../../../src/processor/fetch/config.ts'
 import { fetcher } from '../../../src/processor/fetch/fetcher.ts'
+import { newJourney } from '../../../src/processor/fetch/journey.ts'
 import { type Partials, partials } from '../../../src/processor/partials.ts'
 import { storing } from '../../../src/processor/storing.ts'
 import { instanceName, type TempFiles, tempFiles } from '../../../src/processor/temp-files.ts'
@@ -108,7 +109,7 @@ export async function startWorkshop(config: Partial<FetchConfig> = {}): Promise<
             leave() {},
             progress() {},
           }
-          return run(job, asked, lease)
+          return run(job, asked, lease, newJourney())
         },
       }
     },
