@@ -66,7 +66,7 @@ function seeOther(ctx: Context, path: string): void {
 
 /** Only for this site's own pages, and for no script. */
 function setSession(ctx: Context, value: string, maxAgeS: number): void {
-  const encrypted = ctx.secure || ctx.get('X-Forwarded-Proto') === 'https'
+  const encrypted = ctx.secure || ctx.headers['x-forwarded-proto'] === 'https'
   const attributes = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${encrypted ? '; Secure' : ''}`
   ctx.append('Set-Cookie', `${SESSION_COOKIE}=${value}; ${attributes}`)
 }
