@@ -88,6 +88,7 @@ describe('the dashboard in a browser', function () {
     assert.equal(await page.locator('tbody tr').count(), 1)
 
     await page.getByRole('button', { name: 'Pause host-42.example' }).click()
+    await page.locator('dialog[open]').waitFor() // a key that comes before the question is for the page
     await page.keyboard.press('Escape')
     await page.locator('dialog').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Pause host-42.example' }).click()
