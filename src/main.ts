@@ -203,7 +203,7 @@ async function processor({ redis, processor, log: said, tracing }: Config, log: 
   if (!processor.filestorage && !processor.storage_dir) throw new ConfigError('processor.filestorage: is required')
   const { runProcessor } = await import('./processor/start.ts')
   await tracedBy(tracing, 'processor', log, (tracer) =>
-    runProcessor({ redis, processor, urlQueries: said.url_queries, tracer, log }, stop),
+    runProcessor({ redis, processor, version: version(), urlQueries: said.url_queries, tracer, log }, stop),
   )
 }
 
@@ -216,7 +216,7 @@ async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<vo
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
   await tracedBy(tracing, 'notifier', log, (tracer) =>
-    runNotifier({ redis, notifier, backends, downloadUrl, tracer, log }, stop),
+    runNotifier({ redis, notifier, backends, downloadUrl, version: version(), tracer, log }, stop),
   )
 }
 

@@ -40,11 +40,17 @@ export function openApi(version: string): Json {
 
 /** Every operation that is not open may be answered with these. */
 const COMMON = { 401: 'a token is required', 500: 'a bug', 503: 'Redis is away, or too many jobs wait' }
+/** And those that change something. */
+const CHANGING = { 403: 'a browser sent it from a page of another site' }
 
 function described(operation: Operation, schemas: Json): Json {
   const { summary, description, tag, body, answers, problems = {}, open = false } = operation
   const responses: Json = {}
-  for (const [status, text] of Object.entries({ ...(open ? {} : COMMON), ...problems })) {
+  for (const [status, text] of Object.entries({
+    ...(open ? {} : COMMON),
+    ...(operation.method === 'get' ? {} : CHANGING),
+    ...problems,
+  })) {
     responses[status] = problem(text, status)
   }
   for (const [status, answer] of Object.entries(answers)) responses[status] = answered(answer, schemas)
@@ -77,12 +83,17 @@ function parametersOf({ params = {}, query, headers = {} }: Operation): Json[] {
   return list
 }
 
-function bodyOf({ schema, descriptions = {}, also = {} }: NonNullable<Operation['body']>): Json {
+function bodyOf({
+  schema,
+  type = 'application/json',
+  descriptions = {},
+  also = {},
+}: NonNullable<Operation['body']>): Json {
   const json = schemaOf(schema, 'input')
   const properties = json.properties as Record<string, Json> | undefined
   for (const [name, property] of Object.entries(properties ?? {})) property.description ??= descriptions[name]
   const others = Object.entries(also).map(([type, description]) => [type, { schema: { type: 'string', description } }])
-  return { required: true, content: { 'application/json': { schema: json }, ...Object.fromEntries(others) } }
+  return { required: true, content: { [type]: { schema: json }, ...Object.fromEntries(others) } }
 }
 
 function answered({ description, schema, name, type, headers = {} }: Answer, schemas: Json): Json {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CallbackType } from '../jobs/job.ts'
@@ -10,14 +11,17 @@ import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
 import { eventsOf } from '../queue/events.ts'
-import { instancesOf } from '../queue/instances.ts'
+import { instancesOf, type Role } from '../queue/instances.ts'
 import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { listingOf } from '../queue/listing.ts'
 import { queueOf } from '../queue/queue.ts'
 import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { restingTags } from '../queue/resting-tags.ts'
 import { retryingOf } from '../queue/retrying.ts'
+import { seriesOf } from '../queue/series.ts'
 import { waitsOf } from '../queue/waits.ts'
+import { reporting } from '../reporting.ts'
 import type { Tracer } from '../tracing/tracer.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
@@ -41,6 +45,8 @@ export interface ServeOptions {
   onListening?: (url: string) => void
 }
 
+const REPORT_MS = 5000
+
 /** Runs the HTTP API until `stop` aborts; then finishes what is under way. */
 export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
   const { api, log } = options
@@ -52,7 +58,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const subscriber = connect(options.redis, 'patient', log)
   const events = eventsOf(redis, subscriber, keys, log)
   const listing = listingOf(redis, keys)
-  const instances = (role: 'processor' | 'notifier') => allPromptly(redis, instancesOf(redis, keys, role))
+  const instances = (role: Role) => allPromptly(redis, instancesOf(redis, keys, role))
   const metrics = newMetrics()
   const health = processMetrics(metrics, () => redis.ping())
   const koa = app({
@@ -65,7 +71,9 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     waits: () => promptly(redis, () => waitsOf(redis, keys)),
     processRegistry: metrics.registry,
     tracer: options.tracer,
-    instances: { processor: instances('processor'), notifier: instances('notifier') },
+    instances: { api: instances('api'), processor: instances('processor'), notifier: instances('notifier') },
+    series: allPromptly(redis, seriesOf(redis, keys)),
+    restingTags: (reason) => promptly(redis, () => restingTags(redis, keys, reason)),
     events,
     stop,
     horizons: options.horizons,
@@ -78,6 +86,15 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     maxBatchBytes: api.max_batch_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
     tokens: api.tokens,
+    log,
+  })
+  const report = reporting({
+    instances: instances('api'),
+    instance: randomBytes(6).toString('base64url'),
+    version: options.version,
+    concurrency: 0,
+    snapshot: () => ({}),
+    everyMs: REPORT_MS,
     log,
   })
   const limits = {
@@ -98,6 +115,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
     health.close()
+    await report.close()
     names.close()
     events.close()
     redis.disconnect()

@@ -15,7 +15,9 @@ import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
 import { connect, type RedisConfig } from '../queue/redis.ts'
 import { roomOf } from '../queue/room.ts'
+import { seriesOf } from '../queue/series.ts'
 import { reporting } from '../reporting.ts'
+import { tally } from '../tally.ts'
 import type { Tracer } from '../tracing/tracer.ts'
 import { work } from '../worker.ts'
 import { createBackends } from './backends/backends.ts'
@@ -32,6 +34,8 @@ export interface NotifierOptions {
   backends: BackendsConfig
   downloadUrl: string
   tracer: Tracer | undefined
+  /** Of this software. */
+  version: string
   log: Log
 }
 
@@ -48,6 +52,8 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
   const instance = randomBytes(6).toString('base64url')
   const events = eventsOf(redis, subscriber, keys, log)
   const stats = notifierStats()
+  const counts = tally()
+  const concurrency = notifier.max_in_flight ?? 8 * notifier.concurrency
 
   // Callbacks go to the operators' own services: only addresses that no service has are refused.
   const names = resolver()
@@ -73,7 +79,16 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
   })
   const said = logDelivery(log)
 
-  const report = reporting(instances, instance, stats.snapshot, notifier.stats_interval, log)
+  const report = reporting({
+    instances,
+    instance,
+    version: options.version,
+    concurrency,
+    snapshot: stats.snapshot,
+    series: { tally: counts, write: seriesOf(redis, keys).write },
+    everyMs: notifier.stats_interval,
+    log,
+  })
   const deliver = delivering({
     backends,
     downloadUrl: options.downloadUrl,
@@ -95,8 +110,8 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
     await work(
       {
         rooms,
-        run: deliver,
-        concurrency: notifier.max_in_flight ?? 8 * notifier.concurrency,
+        run: counts.counted(deliver),
+        concurrency,
         graceMs: notifier.shutdown_grace_ms,
         tell: events.tell,
         metrics: atWork,

@@ -14,10 +14,12 @@ import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
 import { connect, type RedisConfig } from '../queue/redis.ts'
 import { roomOf } from '../queue/room.ts'
+import { seriesOf } from '../queue/series.ts'
 import { reporting } from '../reporting.ts'
 import { callerBuckets } from '../storage/caller-buckets.ts'
 import type { FileStorageConfig } from '../storage/config.ts'
 import { storageFor } from '../storage/storage-for.ts'
+import { tally } from '../tally.ts'
 import type { Tracer } from '../tracing/tracer.ts'
 import { work } from '../worker.ts'
 import { attempt } from './attempt.ts'
@@ -37,6 +39,8 @@ import { mimeDetector } from './verify/mime-detector.ts'
 export interface ProcessorOptions {
   redis: RedisConfig
   processor: ProcessorConfig
+  /** Of this software. */
+  version: string
   /** Whether the log has the queries of URLs. */
   urlQueries: boolean
   tracer: Tracer | undefined
@@ -50,7 +54,7 @@ const MIN_TEMP_AGE_MS = 120_000
 
 /** Runs a processor until `stop` aborts: downloads, deletions, and the sweeping of what others left behind. */
 export async function runProcessor(
-  { redis: where, processor, urlQueries, tracer, log }: ProcessorOptions,
+  { redis: where, processor, version, urlQueries, tracer, log }: ProcessorOptions,
   stop: AbortSignal,
 ): Promise<void> {
   const { filestorage, storageDir } = folders(processor)
@@ -62,6 +66,7 @@ export async function runProcessor(
   const instance = instanceName()
   const events = eventsOf(redis, subscriber, keys, log)
   const stats = processorStats()
+  const counts = tally()
 
   const storage = storageFor(filestorage)
   const buckets = callerBuckets(filestorage)
@@ -103,7 +108,16 @@ export async function runProcessor(
   const said = logAttempt(log, urlQueries)
   const traced = tracer && traceAttempt(tracer)
 
-  const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
+  const report = reporting({
+    instances,
+    instance,
+    version,
+    concurrency: processor.concurrency,
+    snapshot: stats.snapshot,
+    series: { tally: counts, write: seriesOf(redis, keys).write },
+    everyMs: processor.stats_interval,
+    log,
+  })
   const sweep = () =>
     Promise.all([
       partial.sweep(!disk.hasRoom()),
@@ -145,7 +159,7 @@ export async function runProcessor(
       work(
         {
           rooms: [room(rooms.downloads, 0)],
-          run: download,
+          run: counts.counted(download),
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,

@@ -29,6 +29,8 @@ export const scripts = {
   touch: plain('touch'),
   reportInstance: plain('report', 2),
   waitingJobs: plain('waits'),
+  writeSeries: plain('series'),
+  readSeries: plain('read-series'),
   accountJobs: plain('check/account'),
   scanKeys: plain('check/scan'),
   findJobs: plain('check/jobs'),
@@ -94,6 +96,8 @@ export type GroupRow = [
 ]
 export type GroupsReply = [nowMs: number, roomLimit: string, ...groups: GroupRow[]]
 
+export type SeriesReply = [nowMs: number, ...buckets: [atMs: number, fields: string[]][]]
+
 type Args = (string | number)[]
 
 declare module 'ioredis' {
@@ -121,6 +125,8 @@ declare module 'ioredis' {
     touch(probe: string): Result<number, Context>
     reportInstance(instances: string, reports: string, ...args: Args): Result<string[], Context>
     waitingJobs(totals: string, groups: number): Result<(string | number)[], Context>
+    writeSeries(series: string, ...args: Args): Result<number, Context>
+    readSeries(series: string, ...args: Args): Result<SeriesReply, Context>
     accountJobs(totals: string, ...reasons: string[]): Result<AccountReply, Context>
     scanKeys(totals: string, cursor: string, count: number): Result<[cursor: string, ...keys: string[]], Context>
     findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>

@@ -132,7 +132,7 @@ export function readDump({ now, rows }: Dump, base: string): Snapshot {
 function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row): void {
   const { rooms, rest, tagged, requests, states } = snapshot
   const name = key.slice(base.length)
-  const [, own, id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  const [, own, id = ''] = /^(request|state|rest|instances|reports|series|tags):(.*)$/s.exec(name) ?? []
   if (own === 'request') return void requests.set(id, value[0] ?? '')
   if (own === 'state') return void states.set(id, texts(value))
   if (own === 'rest') return void (id.includes(':') ? tagged : rest).set(id, numbers(value))

@@ -23,6 +23,8 @@ export interface Operation {
 
 export interface Body {
   schema: z.ZodType
+  /** Its media type, when that is not JSON. */
+  type?: string
   /** Of each property, where the schema itself does not say. */
   descriptions?: Record<string, string>
   /** Other ways to send it: media type and what it is. */

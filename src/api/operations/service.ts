@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FailuresView, Overview, SeriesView, SpanQuery } from '../schemas/overview.ts'
 import type { Operation } from './operation.ts'
 
 const text = (description: string) => ({ description, type: 'text/plain' })
@@ -59,6 +60,31 @@ export const serviceOperations: Operation[] = [
       },
     },
   },
+  {
+    method: 'get',
+    path: '/overview',
+    tag: 'service',
+    summary: 'Say which processes are alive, and what waits, runs and rests',
+    answers: { 200: { description: 'as it is now', schema: Overview, name: 'Overview' } },
+  },
+  {
+    method: 'get',
+    path: '/series',
+    tag: 'service',
+    summary: 'Tell what happened in the last hour, minute by minute, or the last day',
+    query: SpanQuery,
+    answers: { 200: { description: 'points', schema: SeriesView, name: 'Series' } },
+    problems: { 400: 'names the parameter' },
+  },
+  {
+    method: 'get',
+    path: '/failures',
+    tag: 'service',
+    summary: 'Count failures by code, host and receiver',
+    query: SpanQuery,
+    answers: { 200: { description: 'counts', schema: FailuresView, name: 'Failures' } },
+    problems: { 400: 'names the parameter' },
+  },
   { method: 'get', path: '/', tag: 'service', summary: 'The dashboard', answers: { 200: page('a page') } },
   {
     method: 'get',
@@ -73,5 +99,33 @@ export const serviceOperations: Operation[] = [
     tag: 'service',
     summary: 'This document, for people',
     answers: { 200: page('a page') },
+  },
+  {
+    method: 'get',
+    path: '/login',
+    tag: 'service',
+    summary: 'The form in which browsers show a token',
+    answers: { 200: page('a form'), 303: page('no token is needed') },
+    open: true,
+  },
+  {
+    method: 'post',
+    path: '/login',
+    tag: 'service',
+    summary: 'Give a browser a session for a token',
+    description: 'The session is a cookie that no script can read and no other site can use; it stands for seven days.',
+    body: {
+      schema: z.object({ token: z.string(), next: z.string().optional() }),
+      type: 'application/x-www-form-urlencoded',
+    },
+    answers: { 303: page('to the dashboard'), 401: page('the form again: no such token') },
+    open: true,
+  },
+  {
+    method: 'post',
+    path: '/logout',
+    tag: 'service',
+    summary: 'Take the session back from the browser',
+    answers: { 303: page('to the form') },
   },
 ]

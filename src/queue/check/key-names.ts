@@ -28,6 +28,8 @@ const TYPES: Record<string, string> = {
   probe: 'string',
   retries: 'string',
   imported: 'set',
+  series: 'hash',
+  tags: 'set',
   idempotency: 'string',
   line: 'zset',
   due: 'zset',
@@ -52,7 +54,8 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
   if (['totals', 'rooms', 'imported', 'probe', 'retries'].includes(name)) return typed(name, { use: 'other' })
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
-  const [, own = '', id = ''] = /^(request|state|rest|instances|reports|idempotency):(.*)$/s.exec(name) ?? []
+  const [, own = '', id = ''] =
+    /^(request|state|rest|instances|reports|idempotency|series|tags):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
   if (own === 'rest') {
     const [reason = ''] = id.split(':', 1)
