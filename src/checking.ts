@@ -1,4 +1,5 @@
 import type { Log } from './log.ts'
+import { printable } from './printable.ts'
 import type { Books } from './queue/books.ts'
 import { checkQueue, type Finding } from './queue/check/check.ts'
 import { keysOf } from './queue/keys.ts'
@@ -45,7 +46,7 @@ export async function checking(
     const told = new Set<string>()
     let more = 0
     const onFinding = ({ key, what }: Finding) => {
-      const line = `${key}: ${what}`
+      const line = printable(`${key}: ${what}`)
       if (told.has(line)) return
       if (told.size >= MAX_TOLD) return void more++
       told.add(line)

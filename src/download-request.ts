@@ -1,11 +1,18 @@
 import { z } from 'zod'
+import { callbackOf, destinationFault, errorCallbackOf, isHttpUrl, urlsOf } from './destinations.ts'
+import { parseChecksum } from './jobs/checksum.ts'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
-import { isTopicName } from './jobs/topic-name.ts'
+import type { Guards } from './net/address-guard.ts'
+import { urlRefusal } from './net/refusals.ts'
 import { headerName, unsafeHeaderValue, withoutConnectionHeaders } from './net/request-headers.ts'
 
 const CALLBACK_TYPES = ['http', 'kafka', 'sqs'] as const satisfies readonly CallbackType[]
 const MAX_URL = 8192
+const MAX_HEADERS = 128
+/** Names and values together; servers take 8 to 64 KiB. */
+const MAX_HEADERS_LENGTH = 65_536
+const NO_HEADER_NAME = 'is not a header name'
 /** A start in eleven days. */
 const MIN_RATE = 0.000001
 /** A timer of Node's cannot be longer. */
@@ -25,7 +32,13 @@ const integer = (min: number, max: number) =>
     .max(max, `must be at most ${max}`)
 
 const httpUrl = text(MAX_URL).refine(isHttpUrl, 'must be an http or https URL')
-const callbackType = z.enum(CALLBACK_TYPES, `must be one of ${CALLBACK_TYPES.join(', ')}`)
+const oneOf = <const T extends readonly string[]>(words: T) => z.enum(words, `must be one of ${words.join(', ')}`)
+
+const MAX_AHEAD_MS = 366 * 24 * 60 * 60 * 1000
+const instant = z.iso
+  .datetime({ offset: true, error: 'must be a time as in RFC 3339, such as 2030-01-31T12:00:00Z' })
+  .transform((value) => Date.parse(value))
+  .refine((ms) => ms <= Date.now() + MAX_AHEAD_MS, 'must be at most a year ahead')
 
 const mimeType = text(1024).superRefine((value, issue) => {
   try {
@@ -35,14 +48,22 @@ const mimeType = text(1024).superRefine((value, issue) => {
   }
 })
 
+const checksum = text(256)
+  .refine((value) => parseChecksum(value), 'must be sha256, sha512, sha1 or md5, a colon, and the digest in hex')
+  .transform((value) => value.toLowerCase())
+
 const requestHeaders = z
   .record(z.string(), z.union([z.string(), z.number().int()], 'must be a string or an integer'), 'must be an object')
   .superRefine((headers, issue) => {
-    for (const [name, value] of Object.entries(headers)) {
-      if (!headerName.test(name)) issue.addIssue({ code: 'custom', path: [name], message: 'is not a header name' })
-      if (unsafeHeaderValue.test(String(value))) {
-        issue.addIssue({ code: 'custom', path: [name], message: 'must not hold CR, LF or NUL' })
-      }
+    const all = Object.entries(headers)
+    const length = all.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0)
+    if (all.length > MAX_HEADERS) issue.addIssue(`are more than ${MAX_HEADERS}`)
+    if (length > MAX_HEADERS_LENGTH) issue.addIssue(`are longer than ${MAX_HEADERS_LENGTH} characters`)
+    for (const [name, value] of all) {
+      const complain = (message: string) => issue.addIssue({ code: 'custom', path: [name], message })
+      if (!headerName.test(name)) complain(NO_HEADER_NAME)
+      if (unsafeHeaderValue.test(String(value))) complain('must not hold CR, LF or NUL')
+      if (!String(value).isWellFormed()) complain('must be well-formed Unicode')
     }
   })
   .transform((headers) => {
@@ -61,7 +82,7 @@ const subpath = text(1024)
   .transform((path) => path.split('/').filter(Boolean).join('/'))
 
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
-const Body = z.object(
+export const DownloadBody = z.object(
   {
     aggr_id: text(1024).refine((value) => !value.includes('\0'), 'must not hold NUL'),
     aggr_limit: integer(1, 2 ** 31 - 1),
@@ -73,118 +94,115 @@ const Body = z.object(
     aggr_burst: integer(1, 1_000_000).optional(),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
-    callback_type: callbackType.optional(),
+    /** `none`: the caller looks at the job, and is not called. */
+    callback_type: oneOf([...CALLBACK_TYPES, 'none']).optional(),
     callback_dst: text(MAX_URL).optional(),
     callback_url: text(MAX_URL).optional(),
-    callback_error_type: callbackType.optional(),
+    callback_error_type: oneOf(CALLBACK_TYPES).optional(),
     callback_error_dst: text(MAX_URL).optional(),
+    /** May fill the body, whose size is limited. */
     extra: z.string('must be a string').optional(),
     mime_type: mimeType.optional(),
     max_retries: integer(0, 2 ** 31 - 1).optional(),
     extract_image_size: z.boolean('must be true or false').optional(),
+    checksum: checksum.optional(),
+    max_bytes: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    max_pixels: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     download_timeout: integer(1, MAX_TIMEOUT_S).optional(),
     request_headers: requestHeaders.optional(),
     s3_bucket: text(255).optional(),
     s3_region: text(64).optional(),
     subpath: subpath.optional(),
+    priority: integer(0, 9).optional(),
+    not_before: instant.optional(),
   },
   'the body must be a JSON object',
 )
-type Body = z.infer<typeof Body>
+export type DownloadBody = z.infer<typeof DownloadBody>
 
 /** An empty string in an optional field means absent, as does null. */
-const withoutEmpty = (body: unknown) =>
-  typeof body === 'object' && body !== null && !Array.isArray(body)
-    ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== '' && value !== null))
-    : body
+function withoutEmpty(body: unknown, issues: z.RefinementCtx): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  const given = Object.entries(body).filter(([, value]) => value !== '' && value !== null)
+  const { request_headers } = Object.fromEntries(given)
+  const name = '__proto__' // a record leaves it out, as if it had not been there
+  if (typeof request_headers === 'object' && Object.hasOwn(request_headers, name)) {
+    issues.addIssue({ code: 'custom', path: ['request_headers', name], message: NO_HEADER_NAME })
+  }
+  return Object.fromEntries(given)
+}
 
 /**
- * Translates a request body into the job's request.
+ * What a body of `POST /download` must be, as it travels.
  *
  * @param backends the callback types that this deployment has
+ * @param guards judge what stands in the URLs themselves, as far as it can be told without looking names up; absent where
+ *   that is left to those who connect
  */
-export function downloadRequestSchema(backends: readonly CallbackType[]) {
-  return z
-    .preprocess(withoutEmpty, Body)
-    .superRefine((body, issue) => {
-      const complain = (field: keyof Body, message: string) =>
-        issue.addIssue({ code: 'custom', path: [field], message })
+export function downloadBodySchema(backends: readonly CallbackType[], guards?: Guards) {
+  return z.preprocess(withoutEmpty, DownloadBody).superRefine((body, issue) => {
+    const complain = (field: keyof DownloadBody, message: string | undefined) => {
+      if (message !== undefined) issue.addIssue({ code: 'custom', path: [field], message })
+    }
 
-      if (body.aggr_burst && !body.aggr_rate) complain('aggr_rate', 'is required with aggr_burst')
-      if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
-      if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
+    if (body.aggr_burst && !body.aggr_rate) complain('aggr_rate', 'is required with aggr_burst')
+    if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
+    if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
-      const callback = callbackOf(body)
-      if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
-      if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
-      if (!callback.type && !callback.dst && !body.s3_bucket) {
-        complain('callback_type', 'a callback (callback_type and callback_dst) is required unless s3_bucket is given')
-      }
-      check(callback.type, callback.dst, callback.fields)
-
-      const errorType = body.callback_error_type ?? callback.type
-      if (body.callback_error_dst && !errorType) complain('callback_error_type', 'is required with callback_error_dst')
-      check(errorType, body.callback_error_dst, ['callback_error_type', 'callback_error_dst'])
-
-      function check(type: CallbackType | undefined, dst: string | undefined, fields: [keyof Body, keyof Body]) {
-        if (!type || !dst) return
-        if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
-        const wrong = destinationFault(type, dst)
-        if (wrong) complain(fields[1], wrong)
-      }
-    })
-    .transform((body): DownloadRequest => {
-      const { type, dst } = callbackOf(body)
-      return {
-        aggrId: body.aggr_id,
-        aggrLimit: body.aggr_limit,
-        aggrRate: body.aggr_rate,
-        aggrBurst: body.aggr_burst,
-        aggrProxy: body.aggr_proxy,
-        url: body.url,
-        callbackType: type,
-        callbackDst: dst,
-        callbackErrorType: body.callback_error_dst ? body.callback_error_type : undefined,
-        callbackErrorDst: body.callback_error_dst,
-        extra: body.extra,
-        mimeType: body.mime_type,
-        maxRetries: body.max_retries,
-        extractImageSize: body.extract_image_size || undefined,
-        downloadTimeoutS: body.download_timeout,
-        requestHeaders:
-          body.request_headers && Object.keys(body.request_headers).length ? body.request_headers : undefined,
-        s3Bucket: body.s3_bucket,
-        s3Region: body.s3_region,
-        subpath: body.subpath || undefined,
-      }
-    })
+    const callback = callbackOf(body)
+    if (callback.none && body.callback_dst) complain('callback_dst', 'does not go with callback_type none')
+    else if (callback.dst && !callback.type) complain('callback_type', 'is required with callback_dst')
+    if (callback.type && !callback.dst) complain('callback_dst', 'is required with callback_type')
+    if (!callback.type && !callback.dst && !body.s3_bucket && !callback.none) {
+      const text = 'a callback (callback_type and callback_dst, or none) is required unless s3_bucket is given'
+      complain('callback_type', text)
+    }
+    const errorCallback = errorCallbackOf(body)
+    if (errorCallback.dst && !errorCallback.type) {
+      complain('callback_error_type', 'is required with callback_error_dst')
+    }
+    for (const { type, dst, fields } of [callback, errorCallback]) {
+      if (!type || !dst) continue
+      if (!backends.includes(type)) complain(fields[0], `this deployment has no backend ${type}`)
+      complain(fields[1], destinationFault(type, dst))
+    }
+    if (guards === undefined) return
+    for (const { field, url, policy } of urlsOf(body)) {
+      if (isHttpUrl(url)) complain(field, urlRefusal(guards[policy], new URL(url))?.message)
+    }
+  })
 }
 
-/** `callback_url` is the older name of an HTTP callback, and wins. */
-function callbackOf(body: Body) {
-  const { callback_url, callback_type, callback_dst } = body
-  return callback_url
-    ? { type: 'http' as const, dst: callback_url, fields: ['callback_url', 'callback_url'] as [keyof Body, keyof Body] }
-    : { type: callback_type, dst: callback_dst, fields: ['callback_type', 'callback_dst'] as [keyof Body, keyof Body] }
-}
-
-const DESTINATIONS: Record<CallbackType, (destination: string) => string | undefined> = {
-  http: (url) => (isHttpUrl(url) ? undefined : 'must be an http or https URL'),
-  kafka: (topic) => (isTopicName(topic) ? undefined : 'must be the name of a Kafka topic'),
-  sqs: (queue) => {
-    const text = queue.includes('://') ? queue : `https://${queue}`
-    if (!isHttpUrl(text) || !/[^/]\/[^/]/.test(queue)) return 'must be the URL of an SQS queue'
-    const { username, password } = new URL(text)
-    return username || password ? 'must be the URL of an SQS queue, without user and password' : undefined
-  },
-}
-
-/** What is wrong with where a callback goes, if anything. */
-export const destinationFault = (type: CallbackType, destination: string): string | undefined =>
-  DESTINATIONS[type](destination)
-
-function isHttpUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
-  return (protocol === 'http:' || protocol === 'https:') && hostname !== ''
+/** {@link downloadBodySchema}, translated into the job's request. */
+export function downloadRequestSchema(backends: readonly CallbackType[], guards?: Guards) {
+  return downloadBodySchema(backends, guards).transform((body): DownloadRequest => {
+    const { type, dst } = callbackOf(body)
+    const headers = body.request_headers
+    return {
+      aggrId: body.aggr_id,
+      aggrLimit: body.aggr_limit,
+      aggrRate: body.aggr_rate,
+      aggrBurst: body.aggr_burst,
+      aggrProxy: body.aggr_proxy,
+      url: body.url,
+      callbackType: type,
+      callbackDst: dst,
+      callbackErrorType: body.callback_error_dst ? body.callback_error_type : undefined,
+      callbackErrorDst: body.callback_error_dst,
+      extra: body.extra,
+      mimeType: body.mime_type,
+      maxRetries: body.max_retries,
+      extractImageSize: body.extract_image_size || undefined,
+      checksum: body.checksum,
+      maxBytes: body.max_bytes,
+      maxPixels: body.max_pixels,
+      downloadTimeoutS: body.download_timeout,
+      requestHeaders: headers && Object.keys(headers).length ? headers : undefined,
+      s3Bucket: body.s3_bucket,
+      s3Region: body.s3_region,
+      subpath: body.subpath || undefined,
+      priority: body.priority || undefined,
+      notBeforeMs: body.not_before,
+    }
+  })
 }

@@ -3,10 +3,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { UsageError } from './cli/command.ts'
+import { COMMANDS_HELP, commandOf } from './cli/commands.ts'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { type Log, newLog } from './log.ts'
+import { type Log, newLog, type ProcessLog } from './log.ts'
+import { addressGuard, type Guards } from './net/address-guard.ts'
 import { RedisConfig } from './queue/redis.ts'
+import type { Tracer } from './tracing/tracer.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
@@ -20,17 +24,15 @@ const HELP = `downloader: downloads what other services ask for
   downloader import --from redis://HOST:PORT/DB [--stopped] [--dry-run] [-c FILE]
                                                     moves the jobs of the Go service over, see docs/migration.md; exits
                                                     with 1 when one was refused
+  downloader explain-url URL [--callback] [-c FILE] tells whether a download from URL (or a callback to it) would be made,
+                                                    and why not; exits with 1 when it would not
   downloader version
 
+${COMMANDS_HELP}
   -c, --config FILE    the configuration, see config.json.sample; every value may also come from the environment as
                        DOWNLOADER_SECTION__KEY, such as DOWNLOADER_REDIS__URL
   -h, --help           this text
 `
-
-/** The command line is wrong. */
-class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
 
 const options = {
   config: { type: 'string', short: 'c' },
@@ -41,13 +43,21 @@ const options = {
   from: { type: 'string' },
   stopped: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
+  callback: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
 type Flags = { [name in keyof typeof options]?: string | boolean | undefined }
 
 async function main(argv: string[]): Promise<void> {
-  const { flags, command } = parse(argv)
+  const [name = '', ...rest] = argv
+  const read = commandOf(name)
+  if (read) {
+    const { runCommand } = await import('./cli/run.ts')
+    process.exitCode = await runCommand(name, await read(), rest, { env: process.env, load: loadLocal })
+    return
+  }
+  const { flags, command, argument } = parse(argv)
   if (flags.help || command === 'help') return void process.stdout.write(HELP)
   switch (command) {
     case 'version':
@@ -65,6 +75,8 @@ async function main(argv: string[]): Promise<void> {
       return check(flags)
     case 'import':
       return untilStopped('import', (log, stop) => importJobs(flags, log, stop))
+    case 'explain-url':
+      return explainUrl(flags, argument)
     case undefined:
       throw new UsageError('a command is missing')
     default:
@@ -72,12 +84,20 @@ async function main(argv: string[]): Promise<void> {
   }
 }
 
-function parse(argv: string[]): { flags: Flags; command: string | undefined } {
+interface Arguments {
+  flags: Flags
+  command: string | undefined
+  /** What the command is about; only `explain-url` takes one. */
+  argument: string | undefined
+}
+
+function parse(argv: string[]): Arguments {
   try {
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true })
-    const [command, extra] = positionals
+    const [command, ...rest] = positionals
+    const extra = rest[command === 'explain-url' ? 1 : 0]
     if (extra !== undefined) throw new Error(`${extra} is one argument too many`)
-    return { flags: values, command }
+    return { flags: values, command, argument: rest[0] }
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
@@ -91,10 +111,12 @@ function version(): string {
 /** Runs a command until it ends by itself, or by SIGTERM or SIGINT. */
 async function untilStopped(
   role: string,
-  command: (log: Log, stop: AbortSignal) => Promise<void>,
+  command: (log: ProcessLog, stop: AbortSignal) => Promise<void>,
   level = process.env.LOG_LEVEL || 'info',
 ): Promise<void> {
   const log = newLog(role, level)
+  // SIGUSR1 belongs to Node's debugger.
+  process.on('SIGUSR2', () => log.toggleDebug())
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -111,7 +133,7 @@ async function untilStopped(
   await command(log, stop.signal)
 }
 
-async function load(flags: Flags, log: Log, stop: AbortSignal): Promise<Config> {
+async function load(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<Config> {
   const config = announce(loadConfig(String(flags.config ?? 'config.json'), process.env), log)
   await examine(config, log, stop)
   return config
@@ -123,12 +145,17 @@ async function examine({ redis }: Config, log: Log, stop: AbortSignal): Promise<
   void examineRedis(redis, log, stop)
 }
 
-function announce({ config, warnings }: Loaded, log: Log): Config {
+/** The configuration of this machine, for commands that can do without any. */
+const loadLocal = (file: string | undefined): Loaded =>
+  loadConfig(configFile({ config: file }), process.env, fallbacks(path.resolve('data')))
+
+function announce({ config, warnings }: Loaded, log: ProcessLog): Config {
+  if (config.log.level && !process.env.LOG_LEVEL) log.setLevel(config.log.level)
   for (const warning of warnings) log.warn(warning)
   return config
 }
 
-async function api(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function api(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const config = await load(flags, log, stop)
   if (flags.host) config.api.host = String(flags.host)
   if (flags.port !== undefined) {
@@ -146,28 +173,68 @@ async function serveApi(
   onListening = (_url: string) => {},
 ): Promise<void> {
   const { serve } = await import('./api/serve.ts')
-  const { redis, api, backends } = config
-  const graceMs = config.processor.shutdown_grace_ms
-  await serve({ redis, api, backends: typesOf(backends), graceMs, log, onListening }, stop)
+  const { redis, api, backends, processor, notifier } = config
+  const graceMs = processor.shutdown_grace_ms
+  const horizons = {
+    silentMs: Math.max(MIN_SILENT_MS, processor.lease_ms, notifier.lease_ms),
+    downloadRetries: processor.max_retries,
+    deliveryRetries: notifier.max_retries,
+  }
+  const downloadUrl = downloadUrlOf(config)
+  const given = { redis, api, backends: typesOf(backends), horizons, downloadUrl, version: version(), graceMs }
+  await tracedBy(config.tracing, 'api', log, (tracer) =>
+    serve({ ...given, guards: guardsOf(config), tracer, log, onListening }, stop),
+  )
 }
+
+/** A worker that has nothing to do calls more often than that. */
+const MIN_SILENT_MS = 10_000
+
+const downloadUrlOf = ({ processor, notifier }: Config) => processor.download_url || notifier.download_url || ''
+
+const guardsOf = ({ processor, notifier }: Config): Guards => ({
+  downloads: addressGuard('downloads', processor.allow_networks, processor.allow_ports),
+  callbacks: addressGuard('callbacks', notifier.allow_networks),
+})
 
 const typesOf = (backends: Config['backends']) => (['http', 'kafka', 'sqs'] as const).filter((type) => backends[type])
 
-async function processor({ redis, processor }: Config, log: Log, stop: AbortSignal): Promise<void> {
+async function processor({ redis, processor, log: said, tracing }: Config, log: Log, stop: AbortSignal): Promise<void> {
   if (!processor.filestorage && !processor.storage_dir) throw new ConfigError('processor.filestorage: is required')
   const { runProcessor } = await import('./processor/start.ts')
-  await runProcessor({ redis, processor, log }, stop)
+  await tracedBy(tracing, 'processor', log, (tracer) =>
+    runProcessor({ redis, processor, version: version(), urlQueries: said.url_queries, tracer, log }, stop),
+  )
 }
 
 async function notifier(config: Config, log: Log, stop: AbortSignal): Promise<void> {
-  const { redis, notifier, backends } = config
+  const { redis, notifier, backends, tracing } = config
   if (typesOf(backends).length === 0) {
     throw new ConfigError('backends: no backend is given: a notifier needs at least one of http, kafka, sqs')
   }
-  const downloadUrl = config.processor.download_url || notifier.download_url || ''
+  const downloadUrl = downloadUrlOf(config)
   if (!downloadUrl) log.warn('processor.download_url has no value: callbacks carry an empty download_url')
   const { runNotifier } = await import('./notifier/start.ts')
-  await runNotifier({ redis, notifier, backends, downloadUrl, log }, stop)
+  await tracedBy(tracing, 'notifier', log, (tracer) =>
+    runNotifier({ redis, notifier, backends, downloadUrl, version: version(), tracer, log }, stop),
+  )
+}
+
+/** Runs a part with a tracer, where tracing is on; what it loads is loaded only then. */
+async function tracedBy(
+  tracing: Config['tracing'],
+  part: string,
+  log: Log,
+  run: (tracer: Tracer | undefined) => Promise<void>,
+): Promise<void> {
+  if (!tracing) return run(undefined)
+  const { openTracer } = await import('./tracing/open-tracer.ts')
+  const tracer = openTracer(tracing, `downloader-${part}`, version(), log)
+  try {
+    await run(tracer)
+  } finally {
+    await tracer.close()
+  }
 }
 
 /** `check`: exits with 1 when something is wrong that was not mended. */
@@ -179,8 +246,18 @@ async function check(flags: Flags): Promise<void> {
   if (!(await checking(config.redis, flags.repair === true, print, log))) process.exitCode = 1
 }
 
+/** `explain-url`: exits with 1 when no connection would be made. */
+async function explainUrl(flags: Flags, url: string | undefined): Promise<void> {
+  if (url === undefined) throw new UsageError('explain-url: the URL is missing')
+  const { explaining } = await import('./explaining.ts')
+  const { config } = loadConfig(configFile(flags), process.env, fallbacks(path.resolve('data')))
+  const guard = guardsOf(config)[flags.callback ? 'callbacks' : 'downloads']
+  const print = (text: string) => process.stdout.write(`${text}\n`)
+  if (!(await explaining(url, guard, config.processor.connect_timeout_ms, print))) process.exitCode = 1
+}
+
 /** `import`: exits with 1 when a job was refused, or the import was stopped. */
-async function importJobs(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function importJobs(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const from = RedisConfig.safeParse({ url: flags.from })
   if (!from.success) throw new UsageError('--from: the Redis of the Go service is required, as redis://HOST:PORT/DB')
   const { redis, processor, backends } = await load(flags, log, stop)
@@ -224,7 +301,7 @@ async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_
 }
 
 /** `start`: what the configuration does not say is at hand in `data/`. */
-async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
+async function start(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data')
   const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log)
   await examine(config, log, stop)
@@ -236,7 +313,7 @@ async function start(flags: Flags, log: Log, stop: AbortSignal): Promise<void> {
 }
 
 /** `start --demo`: the same, on its own data, with an origin and a receiver on this machine. */
-async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
+async function startDemo(log: ProcessLog, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data', 'demo')
   const overrides = {
     DOWNLOADER_API__PORT: '0',
@@ -257,7 +334,7 @@ async function startDemo(log: Log, stop: AbortSignal): Promise<void> {
  *
  * @returns `stopRedis` when a private Redis runs, which the caller stops
  */
-async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: Log) {
+async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: ProcessLog) {
   const own = fallbacks(data)
   const loaded = loadConfig(file, env, own)
   const config = announce(loaded, log)

@@ -6,3 +6,10 @@ export const milliseconds = z
   .int()
   .min(1)
   .max(2 ** 31 - 1)
+
+/** The same, or 0 for none at all. A longer timer would end at once. */
+export const millisecondsOrNone = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1)

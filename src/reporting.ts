@@ -1,20 +1,55 @@
+import os from 'node:os'
 import type { Log } from './log.ts'
-import type { Instances, Stats } from './queue/instances.ts'
+import type { About, Instances, Stats } from './queue/instances.ts'
+import type { Series } from './queue/series.ts'
+import type { Tally } from './tally.ts'
 
-/** Reports a process's counters every `everyMs` until it is closed; then the process counts as gone. */
-export function reporting(
-  instances: Pick<Instances, 'report' | 'retire'>,
-  instance: string,
-  snapshot: () => Stats,
-  everyMs: number,
-  log: Log,
-) {
+export interface ReportingOptions {
+  instances: Pick<Instances, 'report' | 'retire'>
+  /** Of this process, unique. */
+  instance: string
+  /** Of this software. */
+  version: string
+  /** Jobs at once, at most; 0 where there are none. */
+  concurrency: number
+  snapshot: () => Stats
+  /** What happened, and where it is written; an API has none. */
+  series?: { tally: Tally; write: Series['write'] }
+  everyMs: number
+  log: Log
+}
+
+/** Reports a process and its counters every `everyMs` until it is closed; then the process counts as gone. */
+export function reporting({ instances, instance, snapshot, series, everyMs, log, ...given }: ReportingOptions) {
+  const load = loadOf()
   let underWay = false
+
+  async function write(): Promise<void> {
+    if (!series) return
+    const tallied = series.tally.take()
+    try {
+      await series.write(tallied)
+    } catch (error) {
+      series.tally.giveBack(tallied)
+      throw error
+    }
+  }
+
   const report = async () => {
     if (underWay) return
     underWay = true
+    const about: About = {
+      host: os.hostname(),
+      pid: process.pid,
+      version: given.version,
+      since_ms: Math.round(performance.timeOrigin),
+      running: series?.tally.running() ?? 0,
+      concurrency: given.concurrency,
+      cpu: load(),
+      memory: process.memoryUsage.rss(),
+    }
     try {
-      await instances.report(instance, snapshot(), everyMs)
+      await Promise.all([instances.report(instance, snapshot(), everyMs, about), write()])
     } catch (error) {
       log.debug({ error: String(error) }, 'could not report the counters')
     } finally {
@@ -26,7 +61,20 @@ export function reporting(
   return {
     async close(): Promise<void> {
       clearInterval(timer)
-      await instances.retire(instance).catch(() => {})
+      await Promise.all([instances.retire(instance), write()]).catch(() => {})
     },
+  }
+}
+
+/** Cores that this process has kept busy since it was asked last. */
+function loadOf(): () => number {
+  let before = process.cpuUsage()
+  let at = performance.now()
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    const elapsedMs = performance.now() - at
+    before = process.cpuUsage()
+    at = performance.now()
+    return elapsedMs > 0 ? Math.round((user + system) / elapsedMs / 10) / 100 : 0
   }
 }

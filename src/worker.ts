@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { alarm } from './alarm.ts'
 import { pause } from './deadline.ts'
+import { eventOf, type JobEvent } from './jobs/event.ts'
 import { nextPlace, type Outcome } from './jobs/places.ts'
 import { HandBack, type Lease, LeaseLost, type Leases, leasesOf } from './leases.ts'
 import type { Log } from './log.ts'
+import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { Claim, Room } from './queue/room.ts'
 
 export interface WorkerOptions {
@@ -20,6 +22,10 @@ export interface WorkerOptions {
   graceMs: number
   /** False while no job may be started (the disk is full); asked every second. */
   mayClaim?: () => boolean
+  /** Told what happens to jobs. */
+  tell?: (event: JobEvent) => void
+  /** Told how many jobs were claimed, and which leases were lost. */
+  metrics?: WorkerMetrics
   log: Log
 }
 
@@ -46,14 +52,14 @@ const RETIRE_MS = 500
  * aborts it claims no more, finishes what runs or hands it back after `graceMs`, and resolves.
  */
 export async function work(options: WorkerOptions, stop: AbortSignal): Promise<void> {
-  const { concurrency, graceMs, mayClaim = () => true, log } = options
+  const { concurrency, graceMs, mayClaim = () => true, tell = () => {}, log } = options
   const running = new Set<Promise<void>>()
   const bell = alarm()
   const abandon = new AbortController() // ends what still talks to Redis when even the grace is over
   setMaxListeners(0, abandon.signal) // every settle listens
   const counters: Counter[] = options.rooms.map((room) => ({
     room,
-    leases: leasesOf(room, log),
+    leases: leasesOf(room, log, options.metrics?.lost),
     tasks: new Map(),
     askAt: 0,
     leaving: [],
@@ -102,6 +108,7 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
     counter.askAt = performance.now() + MAX_IDLE_MS // a bell that rings from here on brings it forward
     try {
       const { claims, leaseEnd, idleMs } = await room.claim(wanted, stop, leaving)
+      if (claims.length > 0) options.metrics?.claimed(room.name, claims.length)
       if (claims.length === wanted) counter.askAt = 0
       else if (idleMs >= 0) counter.askAt = Math.min(counter.askAt, performance.now() + idleMs)
       if (claims.length > 0) counters.push(...counters.splice(counters.indexOf(counter), 1)) // the others come first now
@@ -146,11 +153,14 @@ export async function work(options: WorkerOptions, stop: AbortSignal): Promise<v
   async function runOne(counter: Counter, lease: Lease, before: Promise<void> | undefined): Promise<void> {
     const { room, leases } = counter
     const { claim } = lease
+    const where = { id: claim.job.id, room: room.name, group: claim.group }
     try {
       await before
+      tell({ ...where, event: 'started' })
       const outcome = await outcomeOf(lease).finally(() => leases.drop(lease)) // from here on only the token counts
       const move = nextPlace(claim.job, outcome)
-      await room.settle(claim, move, abandon.signal)
+      const reply = await room.settle(claim, move, abandon.signal)
+      if (reply === 'settled') tell({ ...where, ...eventOf(outcome) })
       // When it is due again is known here, whether the bell is heard or not.
       const { place } = move
       if (place.kind === 'again') counter.askAt = Math.min(counter.askAt, performance.now() + place.delayMs)

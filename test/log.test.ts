@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { loggedError } from '../src/log.ts'
+import { printable } from '../src/printable.ts'
 
 function thrown(by: () => unknown): unknown {
   try {
@@ -44,4 +47,25 @@ describe('an error in the log', () => {
     assert.equal(loggedError(undefined), 'undefined')
     assert.equal(loggedError({ password: 'secret' }), '[object Object]')
   })
+})
+
+describe('a log line', () => {
+  it('is one line of printable JSON, whatever a job put into it', async () => {
+    const aggr_id = 'a\n{"level":"fatal"}\r\u001b[31m\u009b2J\u007f\u0085\u2028\u202e\u2066\0 ü 😀'
+    const script = `import { newLog } from './src/log.ts'; newLog('test').info(${JSON.stringify({ aggr_id })}, 'said')`
+    const args = ['--import', 'tsx', '--input-type=module', '-e', script]
+    const { stderr } = await promisify(execFile)(process.execPath, args)
+    const lines = stderr.trimEnd().split('\n')
+    assert.equal(lines.length, 1)
+    assert.equal(JSON.parse(lines[0] ?? '').aggr_id, aggr_id)
+    assert.doesNotMatch(lines[0] ?? '', /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u)
+  })
+})
+
+describe('a printable text', () => {
+  it('shows what terminals would obey', () => {
+    assert.equal(printable('a\nb\u001b[1m\u009b\u202ec'), 'a\\u000ab\\u001b[1m\\u009b\\u202ec')
+  })
+
+  it('keeps letters of all scripts', () => assert.equal(printable('jobs:Füße 猫 😀'), 'jobs:Füße 猫 😀'))
 })

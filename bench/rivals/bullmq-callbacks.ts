@@ -9,7 +9,7 @@ export const commands = {
     const agent = keepAlive()
     const worker = new Worker<CallbackData>(
       CALLBACKS,
-      ({ data: { id, receiver, bytes } }) => callBack(agent, receiver, id, bytes),
+      ({ data: { id, receiver, bytes, verified } }) => callBack(agent, receiver, id, bytes, verified),
       { connection: consuming(redisPort), concurrency },
     )
     logErrors(worker)

@@ -11,7 +11,7 @@ import {
   jobOptions,
   logErrors,
 } from './bullmq-options.ts'
-import { download, fanOut, keepAlive, syncFolder } from './work.ts'
+import { download, fanOut, inspector, keepAlive, syncFolder } from './work.ts'
 
 export const commands = {
   async start(redisPort: number, dir: string, concurrency: number): Promise<void> {
@@ -24,10 +24,12 @@ export const commands = {
       async ({ id = '', data: { url, receiver } }) => {
         // The same names when a job that stalled is run again: it replaces what the first run left.
         const target = targetOf(id, Number(id))
-        const bytes = await download(agent, url, path.join(dir, `${id}.tmp`), target)
+        const inspected = inspector()
+        const bytes = await download(agent, url, path.join(dir, `${id}.tmp`), target, inspected)
+        const verified = await inspected.end()
         await syncFolder(path.dirname(target))
         // The same id when it is run again: a callback that waits is not doubled.
-        await callbacks.add('callback', { id, receiver, bytes }, { jobId: `callback-${id}` })
+        await callbacks.add('callback', { id, receiver, bytes, verified }, { jobId: `callback-${id}` })
       },
       { connection, concurrency },
     )

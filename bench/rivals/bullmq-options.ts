@@ -14,6 +14,7 @@ export interface CallbackData {
   id: string
   receiver: string
   bytes: number
+  verified: { sha256: string; mimeType: string }
 }
 
 /** A few attempts with growing delays; what is done is removed, what failed is kept to be looked at. */

@@ -1,16 +1,48 @@
 // What any downloader has to do, with as little around it as Node needs.
+import { createHash } from 'node:crypto'
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { fileTypeFromBuffer } from 'file-type'
 import { Agent, request } from 'undici'
 
 const TIMEOUT_MS = 30_000
+/** What file-type wants to see. */
+const SNIFF_BYTES = 4100
 
 /** Connections that are kept and used again; one for each process. */
 export const keepAlive = () =>
   new Agent({ connections: 256, connectTimeout: 5000, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
 
+/** Looks at what comes, and says in the end what it was. */
+export interface Inspector {
+  see(chunk: Buffer): void
+  end(): Promise<{ sha256: string; mimeType: string }>
+}
+
+/** The digest of all, and the type by the first bytes: what a Node team would take. */
+export function inspector(): Inspector {
+  const hash = createHash('sha256')
+  let head: Buffer = Buffer.alloc(0)
+  return {
+    see(chunk) {
+      hash.update(chunk)
+      if (head.length < SNIFF_BYTES) head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+    },
+    async end() {
+      const type = await fileTypeFromBuffer(head.subarray(0, SNIFF_BYTES))
+      return { sha256: hash.digest('hex'), mimeType: type?.mime ?? 'text/plain' }
+    },
+  }
+}
+
 /** GET → file → fsync → rename. Resolves to the bytes. */
-export async function download(dispatcher: Agent, url: string, temporary: string, target: string): Promise<number> {
+export async function download(
+  dispatcher: Agent,
+  url: string,
+  temporary: string,
+  target: string,
+  inspected?: Inspector,
+): Promise<number> {
   const { statusCode, body } = await request(url, { dispatcher })
   if (statusCode !== 200) {
     await body.dump()
@@ -21,6 +53,7 @@ export async function download(dispatcher: Agent, url: string, temporary: string
   try {
     for await (const chunk of body) {
       bytes += chunk.length
+      inspected?.see(chunk)
       await file.write(chunk)
     }
     await file.sync()
@@ -49,7 +82,13 @@ export async function fanOut(dir: string): Promise<(name: string, n: number) => 
 }
 
 /** POST, with what a callback of ours says. */
-export async function callBack(dispatcher: Agent, url: string, id: string, bytes: number): Promise<void> {
+export async function callBack(
+  dispatcher: Agent,
+  url: string,
+  id: string,
+  bytes: number,
+  verified = { sha256: '', mimeType: '' },
+): Promise<void> {
   const callback = {
     success: true,
     error: '',
@@ -60,6 +99,8 @@ export async function callBack(dispatcher: Agent, url: string, id: string, bytes
     job_id: id,
     response_code: 200,
     size: bytes,
+    sha256: verified.sha256,
+    mime_type: verified.mimeType,
   }
   const headers = { 'content-type': 'application/json' }
   const { statusCode, body } = await request(url, {

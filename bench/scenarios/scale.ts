@@ -1,5 +1,5 @@
 import { startDownloader } from '../downloader.ts'
-import { type Context, drive, scaled } from '../load.ts'
+import { type Context, drive, scaled, warmUp } from '../load.ts'
 import { openStage } from '../stage.ts'
 import type { Figures } from '../statistics.ts'
 import { FILE_BYTES } from './throughput.ts'
@@ -13,6 +13,7 @@ const CONCURRENCY = 16
 export async function scale(context: Context, processors: number): Promise<Figures> {
   await using stage = await openStage()
   await using service = await startDownloader(stage, { processors, concurrency: CONCURRENCY })
+  for (let i = 0; i < processors; i++) await warmUp(stage, service, context)
   return await drive(stage, service, {
     jobs: scaled(JOBS, context),
     warmUp: scaled(WARM_UP, context),

@@ -9,7 +9,7 @@ import { openStage, type Stage } from '../stage.ts'
 import { type Figures, round, spread } from '../statistics.ts'
 
 const JOBS = 5000
-const WARM_UP = 1000
+const WARM_UP = 3000
 export const FILE_BYTES = 10 * 1024
 /** Jobs at once of the ceiling: more are no faster. */
 const AT_ONCE = 64

@@ -1,28 +1,34 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { Problem } from './problems.ts'
+import type { Sessions } from './sessions.ts'
 
-const digest = (text: string) => createHash('sha256').update(text).digest()
+/** Of browsers that logged in. */
+export const SESSION_COOKIE = 'downloader_session'
 
 /**
- * Wants one of `tokens` as `Authorization: Bearer …` on every path but the open ones. For browsers, which cannot send
- * that, it also stands as the password of Basic authorization, for reading only.
+ * Wants a token as `Authorization: Bearer …`, or a session, on every path but the open ones. The token also stands as the
+ * password of Basic authorization, for reading only. A browser that wants a page is sent to the login form.
  */
-export function wantToken(tokens: string[], openPaths: string[]): Middleware {
-  const digests = tokens.map(digest)
+export function wantToken(sessions: Sessions, openPaths: string[]): Middleware {
   return async (ctx, next) => {
     if (openPaths.includes(ctx.path)) return next()
     const given = tokenIn(ctx.get('Authorization'), ctx.method)
-    // Digests are of one length, and all are compared: the time taken says nothing.
-    const known = given !== undefined && digests.map((d) => timingSafeEqual(d, digest(given))).includes(true)
-    if (!known) {
-      throw new Problem(401, 'Authorization: a bearer token of this deployment is required', {
-        'WWW-Authenticate': 'Bearer realm="downloader", Basic realm="downloader (any user, token as password)"',
-      })
+    // whoever shows a token is judged by it; a cookie comes by itself
+    const known = given === undefined ? sessions.stands(sessionIn(ctx)) : sessions.isToken(given)
+    if (known) return next()
+    if (ctx.method === 'GET' && ctx.get('Accept').includes('text/html')) {
+      ctx.status = 303
+      ctx.redirect(`/login?next=${encodeURIComponent(ctx.path)}`)
+      return
     }
-    return next()
+    // Basic is not offered: browsers would ask for a password in a window of their own.
+    throw new Problem(401, 'Authorization: a bearer token of this deployment is required', {
+      'WWW-Authenticate': 'Bearer realm="downloader"',
+    })
   }
 }
+
+const sessionIn = (ctx: Context): string => ctx.cookies.get(SESSION_COOKIE) ?? ''
 
 function tokenIn(header: string, method: string): string | undefined {
   const [scheme = ''] = header.split(' ', 1)

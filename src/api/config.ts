@@ -13,6 +13,14 @@ export const ApiConfig = z.strictObject({
     .int()
     .min(1)
     .default(1024 * 1024),
+  /** The same for the body of `POST /downloads`, which has up to 10,000 jobs. */
+  max_batch_bytes: z
+    .number()
+    .int()
+    .min(1)
+    .default(16 * 1024 * 1024),
+  /** While so many downloads are pending, no more are accepted (503); 0: no such limit. */
+  max_queued_jobs: z.number().int().min(0).default(0),
   /** How long a client may take to send a request. */
   request_timeout_ms: z.number().int().min(1000).max(600_000).default(30_000),
 })

@@ -31,18 +31,26 @@ export function answerProblems(log: Log): Middleware {
       }
       ctx.status = problem.status
       ctx.set(problem.headers)
-      ctx.body = JSON.stringify({
-        type: 'about:blank',
-        title: STATUS_CODES[problem.status],
-        status: problem.status,
-        detail: problem.message,
-      })
+      ctx.body = JSON.stringify(problemBody(problem))
       ctx.type = 'application/problem+json'
     }
   }
 }
 
-function problemOf(error: unknown): Problem {
+/** As it travels (RFC 9457). */
+export const ProblemView = z.strictObject({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().describe('names what was wrong'),
+})
+
+export const problemBody = ({ status, message }: Problem): z.infer<typeof ProblemView> => {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail: message }
+}
+
+/** What is answered to a request that ended with `error`. */
+export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof z.ZodError) return new Problem(400, describe(error))
   if (error instanceof RedisUnavailable) {
@@ -52,9 +60,11 @@ function problemOf(error: unknown): Problem {
 }
 
 /** `field: what is wrong`, for every field, joined by `; `. */
-export function describe(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; ')
-}
+export const describe = (error: z.ZodError): string => complaints(error).join('; ')
+
+/** `field: what is wrong`, for every field. */
+export const complaints = (error: z.ZodError): string[] =>
+  error.issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message))
 
 interface Matched {
   methods: string[]

@@ -9,18 +9,31 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * @throws {Problem} 413 above `maxBytes`, 400 when it is not JSON
  */
 export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const text = await readText(request, maxBytes)
+  if (text === '') throw new Problem(400, 'the body is empty: a JSON object is expected')
+  return parseJson(text)
+}
+
+/**
+ * The request's body.
+ *
+ * @throws {Problem} 413 above `maxBytes`, 400 when it is not UTF-8
+ */
+export async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
   const body = await readBody(request, maxBytes)
-  if (body.length === 0) throw new Problem(400, 'the body is empty: a JSON object is expected')
-  let text: string
   try {
-    text = utf8.decode(body)
+    return utf8.decode(body)
   } catch {
     throw new Problem(400, 'the body is not UTF-8')
   }
+}
+
+/** @throws {Problem} 400 when `text` is not JSON */
+export function parseJson(text: string, what = 'the body'): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new Problem(400, `the body is not JSON: ${(error as Error).message}`)
+    throw new Problem(400, `${what} is not JSON: ${(error as Error).message}`)
   }
 }
 

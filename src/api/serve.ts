@@ -1,13 +1,28 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { CallbackType, DownloadRequest } from '../jobs/job.ts'
+import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { newMetrics } from '../metrics/metrics.ts'
+import { processMetrics } from '../metrics/process-metrics.ts'
+import type { Guards } from '../net/address-guard.ts'
+import { resolver } from '../net/resolver.ts'
+import { aggregationsOf } from '../queue/aggregations.ts'
 import { booksOf } from '../queue/books.ts'
 import { durableWrites } from '../queue/durable.ts'
-import { instancesOf } from '../queue/instances.ts'
+import { eventsOf } from '../queue/events.ts'
+import { instancesOf, type Role } from '../queue/instances.ts'
+import { type Horizons, jobsOf } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
-import { type Queue, queueOf } from '../queue/queue.ts'
-import { type Client, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { listingOf } from '../queue/listing.ts'
+import { queueOf } from '../queue/queue.ts'
+import { allPromptly, connect, promptly, type RedisConfig } from '../queue/redis.ts'
+import { restingTags } from '../queue/resting-tags.ts'
+import { retryingOf } from '../queue/retrying.ts'
+import { seriesOf } from '../queue/series.ts'
+import { waitsOf } from '../queue/waits.ts'
+import { reporting } from '../reporting.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { app } from './app.ts'
 import type { ApiConfig } from './config.ts'
 
@@ -15,6 +30,14 @@ export interface ServeOptions {
   redis: RedisConfig
   api: ApiConfig
   backends: CallbackType[]
+  /** As the processors and notifiers of the deployment have them. */
+  guards: Guards
+  horizons: Horizons
+  /** Base of the files' URLs, or `""`. */
+  downloadUrl: string
+  /** Of this software. */
+  version: string
+  tracer: Tracer | undefined
   /** How long requests under way may take once `stop` aborts. */
   graceMs: number
   log: Log
@@ -22,23 +45,56 @@ export interface ServeOptions {
   onListening?: (url: string) => void
 }
 
+const REPORT_MS = 5000
+
 /** Runs the HTTP API until `stop` aborts; then finishes what is under way. */
 export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
   const { api, log } = options
   const redis = connect(options.redis, 'impatient', log)
+  const names = resolver()
   const keys = keysOf(options.redis.key_prefix)
-  const instances = (role: 'processor' | 'notifier') => {
-    const all = instancesOf(redis, keys, role)
-    return { sum: () => promptly(redis, () => all.sum()) }
-  }
+  const queue = queueOf(redis, keys, durableWrites(redis, options.redis), api.max_queued_jobs)
+  const jobs = jobsOf(redis, keys, queue)
+  const subscriber = connect(options.redis, 'patient', log)
+  const events = eventsOf(redis, subscriber, keys, log)
+  const listing = listingOf(redis, keys)
+  const instances = (role: Role) => allPromptly(redis, instancesOf(redis, keys, role))
+  const metrics = newMetrics()
+  const health = processMetrics(metrics, () => redis.ping())
   const koa = app({
-    queue: promptQueue(redis, queueOf(redis, keys, durableWrites(redis, options.redis))),
+    queue: allPromptly(redis, queue),
+    jobs: allPromptly(redis, jobs),
+    listing: allPromptly(redis, listing),
+    retrying: allPromptly(redis, retryingOf(redis, keys, queue, listing)),
+    aggregations: allPromptly(redis, aggregationsOf(redis, keys, jobs)),
     books: () => promptly(redis, () => booksOf(redis, keys)),
-    instances: { processor: instances('processor'), notifier: instances('notifier') },
+    waits: () => promptly(redis, () => waitsOf(redis, keys)),
+    processRegistry: metrics.registry,
+    tracer: options.tracer,
+    instances: { api: instances('api'), processor: instances('processor'), notifier: instances('notifier') },
+    series: allPromptly(redis, seriesOf(redis, keys)),
+    restingTags: (reason) => promptly(redis, () => restingTags(redis, keys, reason)),
+    events,
+    stop,
+    horizons: options.horizons,
+    downloadUrl: options.downloadUrl,
+    version: options.version,
     backends: options.backends,
+    guards: options.guards,
+    resolver: names,
     maxBodyBytes: api.max_body_bytes,
+    maxBatchBytes: api.max_batch_bytes,
     heartbeatPath: api.heartbeat_path || undefined,
     tokens: api.tokens,
+    log,
+  })
+  const report = reporting({
+    instances: instances('api'),
+    instance: randomBytes(6).toString('base64url'),
+    version: options.version,
+    concurrency: 0,
+    snapshot: () => ({}),
+    everyMs: REPORT_MS,
     log,
   })
   const limits = {
@@ -58,20 +114,12 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     await aborted(stop)
   } finally {
     await Promise.all(servers.map((server) => close(server, options.graceMs)))
+    health.close()
+    await report.close()
+    names.close()
+    events.close()
     redis.disconnect()
-  }
-}
-
-/** Every answer within about a second, or `RedisUnavailable`. */
-function promptQueue(redis: Client, queue: Queue): Queue {
-  return {
-    add: (request: DownloadRequest) => promptly(redis, () => queue.add(request)),
-    find: (id) => promptly(redis, () => queue.find(id)),
-    wake: (...args) => promptly(redis, () => queue.wake(...args)),
-    resting: (...args) => promptly(redis, () => queue.resting(...args)),
-    probe: () => promptly(redis, () => queue.probe()),
-    adjust: (...args) => promptly(redis, () => queue.adjust(...args)),
-    groups: (room) => promptly(redis, () => queue.groups(room)),
+    subscriber.disconnect()
   }
 }
 

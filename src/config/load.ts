@@ -90,7 +90,7 @@ function readTree(file: string): Tree {
   throw new ConfigError(`${file}: must hold a JSON object`)
 }
 
-const SECTIONS = ['redis', 'api', 'processor', 'notifier', 'backends']
+const SECTIONS = ['redis', 'api', 'processor', 'notifier', 'backends', 'log', 'tracing']
 
 /**
  * Puts `DOWNLOADER_SECTION__KEY` (deeper keys with more `__`) into the tree, the shorter ones first: the longer ones

@@ -11,6 +11,7 @@
 
 import type { CallbackType } from '../jobs/job.ts'
 import type { Log } from '../log.ts'
+import { printable } from '../printable.ts'
 import { durableWrites } from '../queue/durable.ts'
 import { type AdoptedJob, adoption } from '../queue/import/adoption.ts'
 import { type GoJob, goServiceOf, type Kind, kinds, takenKey } from '../queue/import/go-service.ts'
@@ -172,7 +173,7 @@ function importing(
 
   function refuse(where: string, why: string): void {
     tally.refused()
-    print(`${where}: ${why}`)
+    print(printable(`${where}: ${why}`))
   }
 
   function onUnknownField(name: string): void {

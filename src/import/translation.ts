@@ -1,4 +1,5 @@
-import { destinationFault, downloadRequestSchema } from '../download-request.ts'
+import { destinationFault } from '../destinations.ts'
+import { downloadRequestSchema } from '../download-request.ts'
 import type { ErrorCode } from '../jobs/errors.ts'
 import {
   type CallbackType,
@@ -227,7 +228,19 @@ function resultOf(job: GoJob): DownloadResult {
 
 /** Size, checksum and type of a file are not known: the Go service keeps none of them. */
 const NO_RESULT = { error: '', errorCode: '', responseCode: 0, imageSize: '', size: 0, sha256: '', mimeType: '' }
-const NEW = { attempts: 0, deliveries: 0, deletions: 0, stalls: 0, throttles: 0, deliveryError: '', createdMs: 0 }
+const NEW = {
+  attempts: 0,
+  deliveries: 0,
+  deletions: 0,
+  handled: true,
+  stalls: 0,
+  throttles: 0,
+  deliveryError: '',
+  failures: [],
+  receivedBytes: 0,
+  cancelled: false,
+  createdMs: 0,
+}
 
 function move(job: Job, outcome: Outcome): Pick<AdoptedJob, 'id' | 'place' | 'patch'> {
   const { place, patch } = nextPlace(job, outcome)

@@ -26,4 +26,9 @@ export interface Callback {
   sha256: string
   /** The type found, or `""`. */
   mime_type: string
+  /** Where the redirects ended, without credentials and query; `""` when nothing was asked for. */
+  final_url: string
+  redirects: number
+  /** ms, of the last attempt; see `Timings` */
+  timings: { dns: number; connect: number; tls: number; first_byte: number; total: number }
 }

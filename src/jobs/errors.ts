@@ -1,50 +1,70 @@
+import type { Failure } from './job.ts'
+
 /**
  * The stable codes of failures that somebody thought about: part of the callback (`error_code`), the logs and the
- * metrics. Clients match on them, so a code never changes its meaning.
+ * metrics. Clients match on them, so a code never changes its meaning. docs/errors.md has what each means.
  */
-export type ErrorCode =
-  | `http.${number}`
-  | 'tls.untrusted'
-  | 'tls.expired'
-  | 'tls.hostname'
-  | 'tls.failed'
-  | 'dns.not_found'
-  | 'dns.timeout'
-  | 'dns.failed'
-  | 'connect.refused'
-  | 'connect.reset'
-  | 'connect.timeout'
-  | 'connect.failed'
-  | 'proxy.invalid'
-  | 'proxy.failed'
-  | 'timeout.headers'
-  | 'timeout.stall'
-  | 'timeout.total'
-  | 'response.malformed'
-  | 'body.truncated'
-  | 'body.encoding'
-  | 'redirect.too_many'
-  | 'redirect.invalid'
-  | 'request.invalid'
-  | 'guard.private_address'
-  | 'guard.scheme'
-  | 'limit.bytes'
-  | 'mime.mismatch'
-  | 'image.size'
-  | 'storage.denied'
-  | 'storage.not_found'
-  | 'storage.full'
-  | 'storage.failed'
-  | 'worker.stalled'
-  | 'imported' // it failed in the service that it was imported from
-  | 'internal'
-  | 'receiver.status'
-  | 'receiver.unreachable'
-  | 'receiver.timeout'
-  | 'receiver.refused'
-  | 'receiver.unknown_topic'
-  | 'receiver.unknown_queue'
-  | 'receiver.undefined_backend'
+export const errorCodes = [
+  'tls.untrusted',
+  'tls.expired',
+  'tls.not_yet_valid',
+  'tls.hostname',
+  'tls.version',
+  'tls.handshake',
+  'tls.failed',
+  'dns.not_found',
+  'dns.no_address',
+  'dns.bad_name',
+  'dns.timeout',
+  'dns.failed',
+  'connect.refused',
+  'connect.reset',
+  'connect.timeout',
+  'connect.unreachable',
+  'connect.failed',
+  'proxy.invalid',
+  'proxy.failed',
+  'timeout.headers',
+  'timeout.stall',
+  'timeout.slow',
+  'timeout.total',
+  'response.malformed',
+  'response.unexpected',
+  'response.http2_only',
+  'body.truncated',
+  'body.encoding',
+  'redirect.too_many',
+  'redirect.invalid',
+  'request.invalid',
+  'guard.private_address',
+  'guard.port',
+  'guard.scheme',
+  'limit.bytes',
+  'limit.ratio',
+  'limit.headers',
+  'limit.pixels',
+  'mime.mismatch',
+  'image.size',
+  'verify.checksum',
+  'storage.denied',
+  'storage.not_found',
+  'storage.full',
+  'storage.failed',
+  'worker.stalled',
+  'job.cancelled',
+  'imported',
+  'internal',
+  'receiver.status',
+  'receiver.unreachable',
+  'receiver.timeout',
+  'receiver.refused',
+  'receiver.unknown_topic',
+  'receiver.unknown_queue',
+  'receiver.undefined_backend',
+] as const
+
+/** One of the list, or the status that an origin answered with. */
+export type ErrorCode = (typeof errorCodes)[number] | `http.${number}`
 
 export interface JobErrorOptions {
   /** Whether the same attempt may succeed later. No default: whoever makes the error knows. */
@@ -88,3 +108,15 @@ export function asJobError(error: unknown): JobError {
   const text = 'an internal error; the operators find it in the log'
   return new JobError('internal', text, { retriable: true, cause: error })
 }
+
+/**
+ * What a job's record remembers of an attempt that failed just now.
+ *
+ * @param begin by `performance.now()`
+ */
+export const failureOf = (step: Failure['step'], { code }: JobError, begin: number): Failure => ({
+  step,
+  code,
+  atMs: Date.now(),
+  durationMs: Math.round(performance.now() - begin),
+})

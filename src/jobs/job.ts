@@ -23,6 +23,12 @@ export interface DownloadRequest {
   mimeType?: string | undefined
   maxRetries?: number | undefined
   extractImageSize?: boolean | undefined
+  /** The file's digest as the caller knows it: `sha256:<hex>`, in lower case. */
+  checksum?: string | undefined
+  /** Most bytes of the file; the deployment's limit holds all the same. */
+  maxBytes?: number | undefined
+  /** Most pixels (width × height) of an image; the deployment's limit holds all the same. */
+  maxPixels?: number | undefined
   downloadTimeoutS?: number | undefined
   requestHeaders?: Record<string, string> | undefined
   /** The caller's own bucket; `s3Region` comes with it. */
@@ -30,7 +36,19 @@ export interface DownloadRequest {
   s3Region?: string | undefined
   /** Folder under the root, in front of the id's own. */
   subpath?: string | undefined
+  /** 1 to 9: before all jobs of its aggregation with a lower one, as long as it did not fail. */
+  priority?: number | undefined
+  /** ms since the epoch: it does not start before. */
+  notBeforeMs?: number | undefined
+  /** The span that accepted it, as W3C Trace Context writes it; absent when its caller traces nothing. */
+  traceparent?: string | undefined
 }
+
+/**
+ * ms of an attempt: for names, for connections and for TLS, over all redirects; until the head of the last response was
+ * here (0: none came); until its last byte was, or the attempt failed.
+ */
+export type Timings = readonly [dns: number, connect: number, tls: number, firstByte: number, total: number]
 
 /** How a download ended. */
 export interface DownloadResult {
@@ -45,7 +63,26 @@ export interface DownloadResult {
   mimeType: string
   /** Relative path of the stored file; absent when nothing of ours is to be deleted. */
   path?: string | undefined
+  /** Absent when no attempt was made. */
+  timings?: Timings | undefined
+  /** Absent when there were none. */
+  redirects?: number | undefined
+  /** Where they led, without credentials and query; absent when there were none. */
+  finalUrl?: string | undefined
 }
+
+/** An attempt that failed: at the download, or at the callback. */
+export interface Failure {
+  step: 'download' | 'callback'
+  /** See `ErrorCode`. */
+  code: string
+  /** When it ended, ms since the epoch, by the clock of the process that ran it. */
+  atMs: number
+  durationMs: number
+}
+
+/** So many of a job's failures are remembered, the last ones. */
+export const MAX_FAILURES = 8
 
 /** A job as it is known to whoever claims it. */
 export interface Job {
@@ -60,6 +97,8 @@ export interface Job {
   deliveries: number
   /** Deletion attempts that ended. */
   deletions: number
+  /** Whether a worker had this job before, however that ended. */
+  handled: boolean
   /** How often a worker died or froze with this job in the room where it is now. */
   stalls: number
   result: DownloadResult | undefined
@@ -67,6 +106,12 @@ export interface Job {
   storage: string | undefined
   /** Why the last delivery failed, or `""`. */
   deliveryError: string
+  /** The last attempts that failed, oldest first. */
+  failures: Failure[]
+  /** Decoded bytes that the attempt under way had received when its lease was extended last. */
+  receivedBytes: number
+  /** Its caller does not want it any more. */
+  cancelled: boolean
   /** ms since the epoch, by Redis's clock. */
   createdMs: number
 }

@@ -1,4 +1,12 @@
-import type { CallbackType, DownloadRequest, DownloadResult, Job } from './job.ts'
+import {
+  type CallbackType,
+  type DownloadRequest,
+  type DownloadResult,
+  type Failure,
+  filePath,
+  type Job,
+  MAX_FAILURES,
+} from './job.ts'
 import type { Patch } from './record.ts'
 
 /**
@@ -52,24 +60,29 @@ export interface Verdict {
   says: 'ok' | 'throttled' | 'down' | ''
 }
 
-/** `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. */
+/** `holdMs`: the origin asked to be left alone for so long. */
 interface OfOrigin {
   holdMs?: number
   verdict?: Verdict
 }
 
+/** `failure`: of the attempt that ended, to be remembered. */
 export type Outcome =
-  | ({ kind: 'downloaded'; result: DownloadResult; storage: string } & OfOrigin)
-  | ({ kind: 'download-retry'; delayMs: number } & OfOrigin)
+  | ({ kind: 'downloaded'; result: DownloadResult; storage: string; failure?: Failure } & OfOrigin)
+  | ({ kind: 'download-retry'; delayMs: number; failure?: Failure } & OfOrigin)
   /** Too fast for the origin: no attempt of the job's. */
-  | ({ kind: 'download-throttled'; delayMs: number } & OfOrigin)
+  | ({ kind: 'download-throttled'; delayMs: number; failure?: Failure } & OfOrigin)
   | { kind: 'delivered'; deletionDelayMs: number }
-  | { kind: 'delivery-retry'; delayMs: number; error: string }
-  | { kind: 'delivery-failed'; error: string }
-  | { kind: 'retried-by-hand' }
+  | { kind: 'delivery-retry'; delayMs: number; error: string; failure?: Failure }
+  | { kind: 'delivery-failed'; error: string; failure?: Failure }
+  | { kind: 'retried-by-hand'; delayMs?: number }
+  | { kind: 'downloaded-again'; delayMs: number }
   | { kind: 'deleted' }
   | { kind: 'deletion-retry'; delayMs: number }
-  | { kind: 'expired' }
+  /** Nobody wants it any more. `storage`: where the worker that gave it up keeps files. */
+  | { kind: 'cancelled'; storage?: string }
+  /** `storage`: that of whoever asks, for a record that names none. */
+  | { kind: 'expired'; storage?: string }
   | { kind: 'handed-back' }
 
 export interface Move {
@@ -158,6 +171,7 @@ const LOST_DELETION_MS = 24 * 60 * 60 * 1000
 
 /** Where a job goes on that was found in no place at all, as far as its record tells. */
 export function placeOfLost(job: Job): Place {
+  if (job.cancelled) return nextPlace(job, { kind: 'cancelled' }).place
   if (!job.request) return deletionPlace(job, LOST_DELETION_MS)
   return job.result ? callbackPlace(job, job.result) : firstPlace(job.request)
 }
@@ -166,25 +180,21 @@ export function placeOfLost(job: Job): Place {
 export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
-      const { result, storage, holdMs } = outcome
-      const patch = { attempts: job.attempts + 1, result, storage }
-      return { patch, place: { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }, ...verdictOf(outcome) }
+      const { result, storage, holdMs, failure } = outcome
+      const place = { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }
+      const tags = place.kind === 'rest' && { tags: tagsOf(job, place.reason, result.errorCode) }
+      const patch = { attempts: job.attempts + 1, result, storage, ...remembered(job, failure), ...tags }
+      return { patch, place, ...verdictOf(outcome) }
     }
     case 'download-retry': {
-      const { delayMs, holdMs = 0 } = outcome
-      return {
-        patch: { attempts: job.attempts + 1 },
-        place: { kind: 'again', delayMs, holdMs },
-        ...verdictOf(outcome),
-      }
+      const { delayMs, holdMs = 0, failure } = outcome
+      const patch = { attempts: job.attempts + 1, receivedBytes: 0, ...remembered(job, failure) }
+      return { patch, place: { kind: 'again', delayMs, holdMs }, ...verdictOf(outcome) }
     }
     case 'download-throttled': {
-      const { delayMs, holdMs = 0 } = outcome
-      return {
-        patch: { throttles: job.throttles + 1 },
-        place: { kind: 'again', delayMs, holdMs },
-        ...verdictOf(outcome),
-      }
+      const { delayMs, holdMs = 0, failure } = outcome
+      const patch = { throttles: job.throttles + 1, ...remembered(job, failure) }
+      return { patch, place: { kind: 'again', delayMs, holdMs }, ...verdictOf(outcome) }
     }
     case 'delivered': {
       return {
@@ -194,31 +204,96 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
     }
     case 'delivery-retry':
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error, ...remembered(job, outcome.failure) },
         place: { kind: 'again', delayMs: outcome.delayMs },
       }
-    case 'delivery-failed':
+    case 'delivery-failed': {
+      const { error, failure } = outcome
+      const tags = tagsOf(job, 'callback-failed', failure?.code ?? '')
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: outcome.error },
+        patch: { deliveries: job.deliveries + 1, deliveryError: error, ...remembered(job, failure), tags },
         place: { kind: 'rest', reason: 'callback-failed' },
       }
-    case 'retried-by-hand':
-      return {
-        patch: { deliveries: 0, deliveryError: '' },
-        place: job.result ? callbackPlace(job, job.result) : { kind: 'rest', reason: 'callback-failed' },
-      }
-    case 'deleted':
+    }
+    case 'retried-by-hand': {
+      const { delayMs } = outcome
+      const place = job.result ? callbackPlace(job, job.result) : atRest('callback-failed')
+      const later = place.kind === 'room' && delayMs !== undefined && { delayMs }
+      return { patch: { deliveries: 0, deliveryError: '' }, place: { ...place, ...later } }
+    }
+    case 'downloaded-again': {
+      const { delayMs } = outcome
+      const place = job.request ? { ...firstPlace(job.request), delayMs } : atRest('failed')
+      return { patch: { attempts: 0, result: null }, place }
+    }
+    case 'deleted': {
+      const { cancelled, result } = job
+      // its caller may still ask what became of it
+      if (cancelled && result?.path) return cancelledAtRest(job, { ...result, path: undefined })
       return { patch: {}, place: { kind: 'gone' } }
+    }
     case 'deletion-retry':
       return { patch: { deletions: job.deletions + 1 }, place: { kind: 'again', delayMs: outcome.delayMs } }
-    case 'expired':
-      return { patch: {}, place: deletionPlace(job, 0) }
+    case 'cancelled': {
+      const { result = unfinished(job), storage = outcome.storage } = job
+      if (!result.path || storage === undefined) return cancelledAtRest(job, result)
+      const place = { ...deletionPlace({ storage }, 0), shrink: false }
+      return { patch: { cancelled: true, result, storage }, place }
+    }
+    case 'expired': {
+      const { result, storage = outcome.storage } = job
+      if (job.storage !== undefined) return { patch: {}, place: deletionPlace(job, 0) }
+      if (!result?.path || storage === undefined) return { patch: {}, place: { kind: 'gone' } }
+      return { patch: { storage }, place: deletionPlace({ storage }, 0) }
+    }
     case 'handed-back':
       return { patch: {}, place: { kind: 'back' } }
   }
 }
 
 const verdictOf = ({ verdict }: OfOrigin) => (verdict ? { verdict } : {})
+const cancelledAtRest = (job: Job, result: DownloadResult): Move => ({
+  patch: { cancelled: true, result, tags: tagsOf(job, 'cancelled', '') },
+  place: { kind: 'rest', reason: 'cancelled' },
+})
+
+/** How a download ended that was cancelled before it did. */
+function unfinished({ id, request, stalls }: Job): DownloadResult {
+  return {
+    success: false,
+    error: 'the job was cancelled',
+    errorCode: 'job.cancelled',
+    responseCode: 0,
+    imageSize: '',
+    size: 0,
+    sha256: '',
+    mimeType: '',
+    // A worker may have stored it and died before it could say so. What is in the caller's bucket is theirs.
+    path: stalls > 0 && !request?.s3Bucket ? filePath(id, request?.subpath) : undefined,
+  }
+}
+
+export const aggregationTag = (aggrId: string): string => `of:${aggrId}`
+export const codeTag = (code: string): string => `code:${code}`
+export const receiverTag = (receiver: string): string => `to:${receiver}`
+
+/**
+ * What a job at rest can be found by: its aggregation, the code of its failure, and the receiver that did not take its
+ * callback.
+ */
+function tagsOf({ request, result }: Job, reason: RestReason, code: string): string[] {
+  const target = request && reason === 'callback-failed' && callbackTarget(request, result?.success ?? false)
+  return [
+    ...(request ? [aggregationTag(request.aggrId)] : []),
+    ...(code ? [codeTag(code)] : []),
+    ...(target ? [receiverTag(receiverOf(target))] : []),
+  ]
+}
+
+const atRest = (reason: RestReason): Place => ({ kind: 'rest', reason })
+
+const remembered = (job: Job, failure: Failure | undefined) =>
+  failure && { failures: [...job.failures, failure].slice(-MAX_FAILURES) }
 
 function callbackPlace(job: Job, result: DownloadResult): Place {
   const target = job.request && callbackTarget(job.request, result.success)
@@ -226,6 +301,6 @@ function callbackPlace(job: Job, result: DownloadResult): Place {
   return { kind: 'room', room: callbacksRoom(target.type), group: receiverOf(target) }
 }
 
-function deletionPlace({ storage = '' }: Job, delayMs: number): Place {
+function deletionPlace({ storage = '' }: Pick<Job, 'storage'>, delayMs: number): Place & { kind: 'room' } {
   return { kind: 'room', room: deletionsRoom(storage), group: storage, delayMs, shrink: true }
 }

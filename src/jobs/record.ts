@@ -1,4 +1,4 @@
-import type { DownloadRequest, DownloadResult, Job } from './job.ts'
+import type { DownloadRequest, DownloadResult, Failure, Job } from './job.ts'
 
 /**
  * A job as Redis holds it: the immutable request as one compact string, and a small hash of what changes.
@@ -17,11 +17,17 @@ const NAMES = {
   mimeType: 'm',
   maxRetries: 'r',
   extractImageSize: 'i',
+  checksum: 'c',
+  maxBytes: 'B',
+  maxPixels: 'P',
   downloadTimeoutS: 'o',
   requestHeaders: 'h',
   s3Bucket: 'b',
   s3Region: 'R',
   subpath: 's',
+  priority: 'y',
+  notBeforeMs: 'w',
+  traceparent: 'v',
   aggrRate: 'q',
   aggrBurst: 'Q',
 } as const satisfies Record<keyof DownloadRequest, string>
@@ -47,9 +53,15 @@ export interface Patch {
   throttles?: number
   deliveries?: number
   deletions?: number
-  result?: DownloadResult
+  /** null: there is none any more. */
+  result?: DownloadResult | null
   storage?: string
   deliveryError?: string
+  failures?: Failure[]
+  receivedBytes?: number
+  cancelled?: true
+  /** What a job at rest can be found by, see `tagsOf`. */
+  tags?: string[]
 }
 
 /** The hash fields of a patch, flat: name, value, name, value … */
@@ -59,10 +71,33 @@ export function packPatch(patch: Patch): string[] {
   if (patch.throttles !== undefined) flat.push('throttles', String(patch.throttles))
   if (patch.deliveries !== undefined) flat.push('deliveries', String(patch.deliveries))
   if (patch.deletions !== undefined) flat.push('deletions', String(patch.deletions))
-  if (patch.result !== undefined) flat.push('result', JSON.stringify(patch.result))
+  if (patch.result !== undefined) flat.push('result', patch.result ? JSON.stringify(patch.result) : '')
   if (patch.storage !== undefined) flat.push('storage', patch.storage)
   if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
+  if (patch.failures !== undefined) flat.push('failures', packFailures(patch.failures))
+  if (patch.receivedBytes !== undefined) flat.push('bytes', String(patch.receivedBytes))
+  if (patch.cancelled) flat.push('cancelled', '1')
+  if (patch.tags !== undefined) flat.push('tags', JSON.stringify(patch.tags))
   return flat
+}
+
+const STEPS = { download: 'd', callback: 'c' } as const
+
+/** `d <at> <duration> <code>` each, joined by `;`: a record is kept for weeks. */
+const packFailures = (failures: Failure[]): string =>
+  failures.map(({ step, code, atMs, durationMs }) => `${STEPS[step]} ${atMs} ${durationMs} ${code}`).join(';')
+
+function unpackFailures(text: string): Failure[] {
+  const entries = text === '' ? [] : text.split(';')
+  return entries.map((entry) => {
+    const [step = '', at = '', duration = '', code = ''] = entry.split(' ')
+    return {
+      step: step === STEPS.callback ? 'callback' : 'download',
+      code,
+      atMs: Number(at),
+      durationMs: Number(duration),
+    }
+  })
 }
 
 /** @param state the flat hash as a script returns it */
@@ -77,10 +112,14 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     throttles: Number(of.get('throttles') ?? 0),
     deliveries: Number(of.get('deliveries') ?? 0),
     deletions: Number(of.get('deletions') ?? 0),
+    handled: of.has('settled') || of.has('stalls'),
     stalls: Number(of.get('stalls') ?? 0),
-    result: result === undefined ? undefined : (JSON.parse(result) as DownloadResult),
+    result: result ? (JSON.parse(result) as DownloadResult) : undefined,
     storage: of.get('storage'),
     deliveryError: of.get('delivery_error') ?? '',
+    failures: unpackFailures(of.get('failures') ?? ''),
+    receivedBytes: Number(of.get('bytes') ?? 0),
+    cancelled: of.has('cancelled'),
     createdMs: Number(of.get('created') ?? 0),
   }
 }

@@ -1,10 +1,12 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { badPorts } from './bad-ports.ts'
+import { embeddedIPv4 } from './embedded-ipv4.ts'
 
 type Address = ReturnType<typeof ipaddr.parse>
 type Network = readonly [Address, number]
 
-/** Judges addresses, never names: it is asked about what a socket is really going to connect to. */
+/** Judges addresses and ports, never names: it is asked about what a socket is really going to connect to. */
 export interface AddressGuard {
   /**
    * Why `address` must not be connected to, in words that follow "is" (`loopback`, `link-local`); undefined when it may.
@@ -12,23 +14,40 @@ export interface AddressGuard {
    * @param address an IP address; anything else is refused
    */
   refusal(address: string): string | undefined
+  /** Why `port` must not be connected to, in words that follow "is" (`the port of SMTP`); undefined when it may. */
+  portRefusal(port: number): string | undefined
 }
 
 /**
  * Which addresses are refused:
- * - `downloads`: a job's URL may come from anybody, so only addresses of the public Internet pass
+ * - `downloads`: a job's URL may come from anybody, so only addresses of the public Internet pass, and only ports that
+ *   may speak HTTP
  * - `callbacks`: receivers are the operators' own services, so only link-local and cloud metadata addresses are refused
  */
 export type GuardPolicy = 'downloads' | 'callbacks'
 
-/** Metadata services of clouds outside of the link-local range; some of them have addresses that look public. */
+/** A guard for each policy, as a deployment has them. */
+export type Guards = Readonly<Record<GuardPolicy, AddressGuard>>
+
+/**
+ * Where clouds hand out credentials to whoever asks; some have addresses that look public. Each as narrow as it is given
+ * for the service: an `allow_networks` entry wider than that does not mean it.
+ */
 const metadataNetworks = [
-  '100.100.100.200/32', // Alibaba Cloud
-  '168.63.129.16/32', // Azure
-  '192.0.0.192/32', // Oracle Cloud
+  '169.254.169.254/32', // AWS, Azure, Google Cloud, Oracle Cloud, DigitalOcean, OpenStack …
+  'fe80::a9fe:a9fe/128', // OpenStack
+  '169.254.170.2/32', // AWS ECS
+  '169.254.170.23/32', // AWS EKS
   'fd00:ec2::/32', // AWS
   'fd20:ce::254/128', // Google Cloud
+  '168.63.129.16/32', // Azure
+  '192.0.0.192/32', // Oracle Cloud
+  '100.100.100.200/32', // Alibaba Cloud
+  '169.254.0.23/32', // Tencent Cloud
+  '169.254.42.42/32', // Scaleway
+  'fd00:42::42/128', // Scaleway
 ].map(parseNetwork)
+const METADATA = 'a cloud metadata address'
 
 /** The part of IPv6 that has been handed out as global unicast (IANA); everything else is for special uses. */
 const globalUnicast = parseNetwork('2000::/3')
@@ -38,18 +57,44 @@ const nat64 = parseNetwork('64:ff9b::/96')
 const sixToFour = parseNetwork('2002::/16')
 
 /**
- * @param allowNetworks CIDRs (or single addresses) that are exempt. One of IPv4 also covers the IPv4-mapped form of its addresses.
- * @throws Error when one of them is no network
+ * @param allowNetworks CIDRs (or single addresses) that are exempt. One of IPv4 also covers the IPv6 forms of its
+ *   addresses. A metadata service is exempt only by an entry that lies within the service's own network
+ * @param allowPorts ports that are exempt; callbacks need none
+ * @throws Error when an entry is no network
  */
-export function addressGuard(policy: GuardPolicy, allowNetworks: readonly string[]): AddressGuard {
+export function addressGuard(
+  policy: GuardPolicy,
+  allowNetworks: readonly string[],
+  allowPorts: readonly number[] = [],
+): AddressGuard {
   const allowed = allowNetworks.map(parseNetwork)
-  const objection = policy === 'downloads' ? notPublic : linkLocalOrMetadata
+  const objection = policy === 'downloads' ? notPublic : linkLocal
+  const ports = policy === 'downloads' ? badPorts : new Map<number, string>()
 
-  const judge = (address: Address): string | undefined =>
-    isIn(address, allowed) ? undefined : (objection(address) ?? embeddedIPv4(address).map(judge).find(Boolean))
+  const isAllowed = (address: Address, leastBits: number) =>
+    isIn(
+      address,
+      allowed.filter(([, bits]) => bits >= leastBits),
+    )
+  const isMetadata = (address: Address): boolean => {
+    const service = metadataNetworks.find((network) => isIn(address, [network]))
+    return service !== undefined && !isAllowed(address, service[1])
+  }
+
+  function judge(address: Address): string | undefined {
+    const embedded = embeddedIPv4(address)
+    const isNamed = isAllowed(address, address.toByteArray().length * 8)
+    if (!isNamed && [address, ...embedded].some(isMetadata)) return METADATA
+    if (isAllowed(address, 0)) return undefined
+    return objection(address) ?? embedded.map(judge).find(Boolean)
+  }
 
   return {
-    refusal: (address) => (isIP(address) === 0 ? 'not an IP address' : judge(ipaddr.process(hexadecimal(address)))),
+    refusal: (address) => (isIP(address) === 0 ? 'not an IP address' : judge(parseAddress(address))),
+    portRefusal(port) {
+      const service = allowPorts.includes(port) ? undefined : ports.get(port)
+      return service === undefined ? undefined : `the port of ${service}`
+    },
   }
 }
 
@@ -71,8 +116,12 @@ export function parseNetwork(text: string): Network {
     : [network, bits]
 }
 
+/** An IPv4-mapped address is the IPv4 address in it; a zone (`%eth0`) says nothing of where an address leads. */
+const parseAddress = (address: string): Address => ipaddr.process(hexadecimal(address))
+
 /** `::1.2.3.4` as `::102:304`: ipaddr.js would take the former for an IPv4-mapped address. */
-function hexadecimal(address: string): string {
+function hexadecimal(text: string): string {
+  const [address = ''] = text.split('%', 1)
   if (!address.includes(':')) return address
   return address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)/, (_, ...bytes: string[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number)
@@ -81,15 +130,13 @@ function hexadecimal(address: string): string {
 }
 
 function notPublic(address: Address): string | undefined {
-  if (isIn(address, metadataNetworks)) return 'a cloud metadata address'
   if (isIn(address, [nat64, sixToFour])) return undefined // what is embedded in it decides
   const range = address.range()
   if (range !== 'unicast') return words[range] ?? 'reserved'
   return address instanceof ipaddr.IPv6 && !isIn(address, [globalUnicast]) ? 'reserved' : undefined
 }
 
-function linkLocalOrMetadata(address: Address): string | undefined {
-  if (isIn(address, metadataNetworks)) return 'a cloud metadata address'
+function linkLocal(address: Address): string | undefined {
   return address.range() === 'linkLocal' ? 'link-local' : undefined
 }
 
@@ -102,24 +149,6 @@ const words: Record<string, string> = {
   carrierGradeNat: 'carrier-grade NAT',
   private: 'private',
   uniqueLocal: 'private',
-}
-
-/** The IPv4 addresses that packets to an IPv6 address may end up at (IPv4-mapped ones are IPv4 already). */
-function embeddedIPv4(address: Address): Address[] {
-  if (!(address instanceof ipaddr.IPv6)) return []
-  const bytes = address.toByteArray()
-  const at = (offset: number, mask = 0) => new ipaddr.IPv4(bytes.slice(offset, offset + 4).map((byte) => byte ^ mask))
-  switch (address.range()) {
-    case '6to4':
-      return [at(2)]
-    case 'teredo': // RFC 4380: server, and the client's address with its bits flipped
-      return [at(4), at(12, 0xff)]
-    case 'rfc6052':
-    case 'rfc6145':
-      return [at(12)]
-    default: // RFC 4291: IPv4-compatible; `::` and `::1` are none
-      return bytes.slice(0, 12).every((byte) => byte === 0) && address.range() === 'unicast' ? [at(12)] : []
-  }
 }
 
 function isIn(address: Address, networks: readonly Network[]): boolean {

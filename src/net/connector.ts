@@ -1,9 +1,11 @@
-import { isIP, type LookupFunction, Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import { JobError } from '../jobs/errors.ts'
 import type { AddressGuard } from './address-guard.ts'
-import type { Resolver } from './resolver.ts'
+import { firstConnected } from './first-connected.ts'
+import { addressRefusal, portOf, portRefusal } from './refusals.ts'
+import type { ResolvedAddress, Resolver } from './resolver.ts'
 
 export interface ConnectorOptions {
   guard: AddressGuard
@@ -14,98 +16,125 @@ export interface ConnectorOptions {
   ca?: string | undefined
 }
 
-/** A connector for undici that returns what is connecting: destroying it gives up, and then nobody is called back. */
+/** How long the steps of making a connection took, in ms. */
+export interface ConnectTimings {
+  dns: number
+  connect: number
+  tls: number
+}
+
+export const noTimings = (): ConnectTimings => ({ dns: 0, connect: 0, tls: 0 })
+
+/**
+ * A connector for undici that returns what is connecting: destroying it gives up, and then nobody is called back.
+ *
+ * @param timings filled in as it goes: they also tell how far a failure came
+ */
 export type GuardedConnector = (
   target: buildConnector.Options,
   callback: buildConnector.Callback,
+  timings?: ConnectTimings,
 ) => { destroy(): void } | undefined
 
-/** How long one of several addresses is tried before the next; Node gives the last one all the time that is left. */
-const attemptMs = 500
-
 /**
- * Connects undici's clients, but only where the guard lets them: it judges the address in a URL (Node calls no
- * `lookup` for one), every address of a name, and what the socket is connected to in the end. TLS over a socket that
- * is connected already (`httpSocket`) is only upgraded.
+ * Connects undici's clients, but only where the guard lets them: it judges the port, every address of a name (a literal is
+ * its own address), and what the socket is connected to in the end. A socket that is connected already (`httpSocket`) is
+ * only upgraded to TLS.
  *
- * Its errors are {JobError}s (`guard.private_address`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
+ * Its errors are {JobError}s (`guard.private_address`, `guard.port`, `dns.*`, `connect.timeout`), or those of Node's TCP and TLS.
  */
 export function guardedConnector(options: ConnectorOptions): GuardedConnector {
-  const { guard, connectTimeoutMs } = options
-  const settings = {
-    timeout: 0, // undici's own ticks once a second
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: attemptMs,
-    lookup: guardedLookup(options),
-  }
-  const plain = buildConnector(settings)
+  const { guard, resolver, connectTimeoutMs } = options
   let secure: buildConnector.connector | undefined // reading the root certificates takes a while
 
-  return (target, callback) => {
+  return (target, callback, timings = noTimings()) => {
     const { hostname, protocol, httpSocket } = target
-    const refused = isIP(hostname) > 0 && !httpSocket ? refusal(guard, hostname, [hostname]) : undefined
-    if (refused !== undefined) {
-      callback(refused, null)
-      return undefined
+    let step: keyof ConnectTimings = 'dns'
+    let begun = performance.now()
+    let current: { destroy(): void } | undefined // what is being connected, or is connected
+    let over = false
+    const timer = setTimeout(() => fail(tooSlow(hostname, step, connectTimeoutMs)), connectTimeoutMs)
+
+    function next(following: keyof ConnectTimings): void {
+      measure()
+      step = following
+      begun = performance.now()
     }
 
-    if (protocol === 'https:') secure ??= buildConnector({ ...settings, secureContext: trusting(options.ca) })
-    const connect = protocol === 'https:' && secure !== undefined ? secure : plain
-    let timer: NodeJS.Timeout | undefined
-    // undici returns the socket that is connecting, though its types do not say so
-    const connecting: unknown = connect(target, (error, socket) => {
+    function measure(): void {
+      timings[step] += performance.now() - begun
+    }
+
+    function end(): boolean {
+      if (over) return false
+      over = true
       clearTimeout(timer)
-      if (error !== null) return callback(error, null)
-      const misled = socket.remoteAddress ? refusal(guard, hostname, [socket.remoteAddress]) : undefined
-      if (misled === undefined) return callback(null, socket)
-      socket.destroy()
-      callback(misled, null)
-    })
+      measure()
+      return true
+    }
 
-    if (!(connecting instanceof Socket)) return undefined
-    let resolving = isIP(hostname) === 0 && !httpSocket
-    connecting.once('lookup', () => {
-      resolving = false
-    })
-    connecting.once('close', () => clearTimeout(timer))
-    timer = setTimeout(() => connecting.destroy(tooSlow(hostname, resolving, connectTimeoutMs)), connectTimeoutMs)
-    return connecting
-  }
-}
+    function fail(error: Error): void {
+      if (!end()) return
+      current?.destroy()
+      callback(error, null)
+    }
 
-/** For `net.connect`: a name of which any address is refused is refused. */
-function guardedLookup({ guard, resolver }: ConnectorOptions): LookupFunction {
-  return (host, { all }, callback) => {
-    resolver.resolve(host).then(
-      (addresses) => {
-        const refused = refusal(
-          guard,
-          host,
-          addresses.map(({ address }) => address),
-        )
-        const [first] = addresses
-        if (refused !== undefined || first === undefined) callback(refused ?? new Error(`no address for ${host}`), '')
-        else if (all) callback(null, [...addresses])
-        else callback(null, first.address, first.family)
+    function judge(addresses: readonly string[]): boolean {
+      const refused = addressRefusal(guard, hostname, addresses)
+      if (refused !== undefined) fail(refused)
+      return refused === undefined
+    }
+
+    function connectTo(addresses: readonly ResolvedAddress[]): void {
+      if (over || !judge(addresses.map(({ address }) => address))) return
+      if (addresses.length === 0) return void fail(new Error(`no address for ${hostname}`))
+      next('connect')
+      current = firstConnected({
+        addresses,
+        port: portOf(target),
+        callback: (result) => (result instanceof Error ? fail(result) : connected(result)),
+      })
+    }
+
+    function connected(socket: Socket): void {
+      current = socket
+      if (!httpSocket && socket.remoteAddress && !judge([socket.remoteAddress])) return
+      if (protocol === 'https:') encrypt(socket)
+      else done(socket)
+    }
+
+    function encrypt(httpSocket: Socket): void {
+      next('tls')
+      secure ??= buildConnector({ timeout: 0, secureContext: trusting(options.ca) }) // its timeout ticks once a second
+      secure({ ...target, httpSocket }, (error, socket) => (error === null ? done(socket) : fail(error)))
+    }
+
+    function done(socket: Socket): void {
+      if (end()) callback(null, socket)
+      else socket.destroy()
+    }
+
+    const refused = httpSocket ? undefined : refusedTarget(guard, target)
+    if (refused !== undefined) fail(refused)
+    else if (httpSocket) connected(httpSocket)
+    else if (isIP(hostname) > 0) connectTo([{ address: hostname, family: isIP(hostname) === 6 ? 6 : 4 }])
+    else resolver.resolve(hostname).then(connectTo, fail)
+    return {
+      destroy() {
+        if (end()) current?.destroy()
       },
-      (error) => callback(error, ''),
-    )
+    }
   }
 }
 
-/** The failure of a connection to a host with these addresses, when the guard refuses one of them. */
-export function refusal(guard: AddressGuard, host: string, addresses: readonly string[]): JobError | undefined {
-  for (const address of addresses) {
-    const why = guard.refusal(address)
-    if (why === undefined) continue
-    const where = address === host ? host : `${host} (${address})`
-    return new JobError('guard.private_address', `refused address: ${where} is ${why}`, { retriable: false })
-  }
-  return undefined
+/** What can be told before a name is looked up. */
+function refusedTarget(guard: AddressGuard, target: buildConnector.Options): JobError | undefined {
+  const { hostname } = target
+  return (isIP(hostname) > 0 ? addressRefusal(guard, hostname, [hostname]) : undefined) ?? portRefusal(guard, target)
 }
 
-function tooSlow(host: string, resolving: boolean, ms: number): JobError {
-  return resolving
+function tooSlow(host: string, step: keyof ConnectTimings, ms: number): JobError {
+  return step === 'dns'
     ? new JobError('dns.timeout', `DNS did not answer for ${host} within ${ms} ms`, { retriable: true })
     : new JobError('connect.timeout', `no connection to ${host} within ${ms} ms`, { retriable: true })
 }

@@ -14,7 +14,8 @@ export interface Resolver {
   /**
    * At least one address, those of IPv4 first; an IP literal is its own address. They are not judged: see `AddressGuard`.
    *
-   * @throws {JobError} `dns.not_found`, `dns.timeout`, `dns.failed`; all may be otherwise the next time
+   * @throws {JobError} `dns.not_found`, `dns.no_address`, `dns.timeout`, `dns.failed`, which may be otherwise the next
+   *   time; `dns.bad_name`, which will not
    */
   resolve(host: string): Promise<readonly ResolvedAddress[]>
   /** Ends the queries that are under way. */
@@ -63,8 +64,8 @@ export function resolver(options: ResolverOptions = {}): Resolver {
   async function look(host: string): Promise<readonly ResolvedAddress[]> {
     const deadline = performance.now() + timeoutMs
     const answer = await queryDns(channel.current(), host, timeoutMs).catch((error: unknown) => {
-      if (!(error instanceof JobError) || error.code !== 'dns.not_found') throw error
-      return askSystem(host, deadline, error)
+      if (error instanceof Unknown) return askSystem(host, deadline, error.failure)
+      throw error
     })
     keep(host, answer)
     return answer.addresses
@@ -87,7 +88,8 @@ export function resolver(options: ResolverOptions = {}): Resolver {
 
   return {
     async resolve(host) {
-      const name = host.toLowerCase().replace(/\.$/, '')
+      const name = canonical(host)
+      if (!isName(name)) throw badName(name)
       const known = literal(name) ?? fromHosts(hosts(name)) ?? reserved(name)
       if (known !== undefined) return known
       const cached = cache.get(name)
@@ -103,6 +105,19 @@ export function resolver(options: ResolverOptions = {}): Resolver {
   }
 }
 
+/** The addresses of a host that nobody needs to be asked for: a literal, or localhost (RFC 6761); undefined for others. */
+export function knownAddresses(host: string): ResolvedAddress[] | undefined {
+  const name = canonical(host)
+  return literal(name) ?? localhost(name)
+}
+
+const canonical = (host: string) => host.toLowerCase().replace(/\.$/, '')
+
+/** RFC 1035, section 2.3.4. Any byte may be in a label: what is in no zone does not exist. An address is as good as a name. */
+function isName(text: string): boolean {
+  return text.length <= 253 && text.split('.').every((label) => label.length > 0 && label.length <= 63)
+}
+
 function literal(name: string): ResolvedAddress[] | undefined {
   const address = name.startsWith('[') ? name.slice(1, -1) : name
   const family = isIP(address)
@@ -115,14 +130,16 @@ function fromHosts(addresses: readonly string[]): ResolvedAddress[] | undefined 
 
 /** RFC 6761: these names are never asked for. */
 function reserved(name: string): ResolvedAddress[] | undefined {
-  if (/(^|\.)localhost$/.test(name)) {
-    return [
-      { address: '127.0.0.1', family: 4 },
-      { address: '::1', family: 6 },
-    ]
-  }
   if (/(^|\.)invalid$/.test(name)) throw notFound(name)
-  return undefined
+  return localhost(name)
+}
+
+function localhost(name: string): ResolvedAddress[] | undefined {
+  if (!/(^|\.)localhost$/.test(name)) return undefined
+  return [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ]
 }
 
 /** IPv4 first: many hosts have an IPv6 address and no way to use it, and nobody sorts c-ares's answers for us. */
@@ -175,21 +192,46 @@ async function queryDns(channel: dns.promises.Resolver, host: string, timeoutMs:
   }
 }
 
-/** Nobody knows the name, or no DNS server wanted to talk to us: the system may know more. */
-const unknownCodes = new Set<unknown>([dns.NOTFOUND, dns.NODATA, dns.REFUSED, dns.CONNREFUSED, dns.BADNAME, dns.NONAME])
+/** DNS knows no address, or no server wanted to talk to us: the system may know more. */
+class Unknown extends Error {
+  override readonly name = 'Unknown'
+  /** When the system knows nothing either. */
+  readonly failure: JobError
 
-function dnsFailure(host: string, errors: readonly unknown[], timeoutMs: number): JobError {
+  constructor(failure: JobError) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+const unwilling = new Set<string>([dns.REFUSED, dns.CONNREFUSED])
+const unknown = new Set<string>([dns.NOTFOUND, dns.NODATA, dns.BADNAME, dns.NONAME, ...unwilling])
+
+function dnsFailure(host: string, errors: readonly unknown[], timeoutMs: number): JobError | Unknown {
   const codes = errors.map((error) => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown'))
   const [cause] = errors
-  const other = codes.find((code) => !unknownCodes.has(code))
+  const other = codes.find((code) => !unknown.has(code))
   if (errors.length < 2 || other === dns.TIMEOUT) {
     return new JobError('dns.timeout', `DNS did not answer for ${host} within ${timeoutMs} ms`, {
       retriable: true,
       cause,
     })
   }
-  if (other === undefined) return notFound(host, cause)
-  return new JobError('dns.failed', `DNS lookup of ${host} failed: ${other}`, { retriable: true, cause })
+  const failed = (code: string) =>
+    new JobError('dns.failed', `DNS lookup of ${host} failed: ${code}`, { retriable: true, cause })
+  if (other !== undefined) return failed(other)
+  const refusing = codes.find((code) => unwilling.has(code))
+  if (refusing !== undefined) return new Unknown(failed(refusing))
+  return new Unknown(codes.includes(dns.NODATA) ? noAddress(host, cause) : notFound(host, cause))
+}
+
+function badName(host: string): JobError {
+  const text = `${host.slice(0, 80)} is no name that DNS could know`
+  return new JobError('dns.bad_name', text, { retriable: false })
+}
+
+function noAddress(host: string, cause: unknown): JobError {
+  return new JobError('dns.no_address', `${host} exists, but has no address`, { retriable: true, cause })
 }
 
 function notFound(host: string, cause?: unknown): JobError {

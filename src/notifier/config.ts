@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { milliseconds } from '../milliseconds.ts'
+import { MonitorConfig } from '../metrics/config.ts'
+import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
+import { AllowNetworks } from '../net/config.ts'
 
 const count = z.number().int().min(1).max(100_000)
 
@@ -17,9 +19,12 @@ export const NotifierConfig = z.strictObject({
   retry_backoff_ms: milliseconds.default(10_000),
   /** Minutes after delivery until the file is deleted; fractions allowed. */
   deletion_interval: z.number().min(0).default(180),
+  /** Link-local and metadata addresses that receivers may have all the same. */
+  allow_networks: AllowNetworks,
   lease_ms: milliseconds.min(100).default(30_000),
   max_stalls: z.number().int().min(1).default(3),
   stats_interval: milliseconds.default(5000),
-  shutdown_grace_ms: z.number().int().min(0).default(30_000),
+  shutdown_grace_ms: millisecondsOrNone.default(30_000),
+  ...MonitorConfig.shape,
 })
 export type NotifierConfig = z.infer<typeof NotifierConfig>

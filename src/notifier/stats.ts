@@ -1,3 +1,4 @@
+import { failureCounts } from '../failure-counts.ts'
 import type { JobError } from '../jobs/errors.ts'
 import type { Stats } from '../queue/instances.ts'
 
@@ -9,13 +10,15 @@ export function notifierStats() {
     undefinedBackendWithCallback: 0,
     unknownTopicOrPartition: 0,
   } satisfies Stats
+  const failures = failureCounts()
   return {
-    snapshot: (): Stats => ({ ...stats }),
+    snapshot: (): Stats => ({ ...stats, ...failures.counts }),
     delivered() {
       stats.successfulCallbacks++
     },
     /** A delivery that did not succeed, whether it is tried again or not. */
     attemptFailed({ code }: JobError) {
+      failures.add(code)
       if (code === 'receiver.unknown_topic') stats.unknownTopicOrPartition++
       if (code === 'receiver.undefined_backend') stats.undefinedBackendWithCallback++
     },

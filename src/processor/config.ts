@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { milliseconds } from '../milliseconds.ts'
+import { MonitorConfig } from '../metrics/config.ts'
+import { milliseconds, millisecondsOrNone } from '../milliseconds.ts'
 import { FileStorageConfig } from '../storage/config.ts'
 import { FetchConfig } from './fetch/config.ts'
 
@@ -22,11 +23,16 @@ export const ProcessorConfig = z
     retry_backoff_ms: milliseconds.default(120_000),
     lease_ms: milliseconds.min(100).default(30_000),
     max_stalls: z.number().int().min(1).default(3),
+    /** Most pixels of an image whose size is known; 0 means no limit. */
+    max_pixels: z.number().int().min(0).default(0),
+    /** Whether what came of a file is kept, to ask for the rest only. */
+    resume: z.boolean().default(true),
     disk_high: percent.default(95),
     /** 90, or `disk_high` where that is lower, unless set. */
     disk_low: percent.optional(),
     stats_interval: milliseconds.default(5000),
-    shutdown_grace_ms: z.number().int().min(0).default(30_000),
+    shutdown_grace_ms: millisecondsOrNone.default(30_000),
+    ...MonitorConfig.shape,
     /** How long records of jobs at rest, and their files, are kept. */
     rest_ttl_days: z.number().positive().default(30),
     ...FetchConfig.shape,

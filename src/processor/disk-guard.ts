@@ -16,9 +16,11 @@ const LOOK_EVERY_MS = 1000
 /** Says whether the disks have room; looks by itself until it is closed. */
 export function diskGuard({ dirs, high, low, log }: DiskGuardOptions) {
   let full = false
+  let usedPercent = 0
 
   async function look() {
     const used = Math.max(...(await Promise.all(dirs.map(percentUsed))))
+    usedPercent = used
     if (!full && used >= high) {
       full = true
       log.error(
@@ -35,9 +37,13 @@ export function diskGuard({ dirs, high, low, log }: DiskGuardOptions) {
   return {
     look,
     hasRoom: () => !full,
+    /** Of the fullest disk, 0 to 1. */
+    usedRatio: () => usedPercent / 100,
     close: () => clearInterval(timer),
   }
 }
+
+export type DiskGuard = ReturnType<typeof diskGuard>
 
 /** As df counts: blocks reserved for root are neither used nor available. A folder that cannot be asked is not full. */
 async function percentUsed(dir: string): Promise<number> {

@@ -1,23 +1,29 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs, throttleDelayMs } from '../jobs/backoff.ts'
-import { asJobError, JobError } from '../jobs/errors.ts'
+import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
-import { HandBack, type Lease, LeaseLost } from '../leases.ts'
-import { type Log, redactedUrl } from '../log.ts'
+import { Cancelled, type Lease, whyLetGo } from '../leases.ts'
+import type { Log } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { attempt } from './attempt.ts'
+import type { EndedAttempt } from './ended-attempt.ts'
+import { type Journey, newJourney, travelled } from './fetch/journey.ts'
 import type { ProcessorStats } from './stats.ts'
 import { isThrottled, verdictOn } from './verdict.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
+  /** Removes what attempts at a job have left for the next one. */
+  drop(jobId: string): Promise<void>
   /** Name of the storage whose deletions room the job goes through at its end. */
   storage: string
   maxRetries: number
   retryBackoffMs: number
   maxStalls: number
   stats: ProcessorStats
+  /** Told of every attempt once. */
+  ended(attempt: EndedAttempt): void
   log: Log
 }
 
@@ -33,22 +39,26 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     const { job, group, gift } = lease.claim
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
-    const begin = performance.now()
+    if (job.cancelled) return { kind: 'cancelled', storage }
+    const journey = newJourney()
     stats.attemptBegins(group)
     try {
       if (job.stalls >= maxStalls) throw stalled(job.stalls)
-      const result = await options.attempt(job, request, lease)
+      const ended = await options.attempt(job, request, lease, journey)
+      const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
-      say('info', result.size)
+      tell('ok', { result })
       return { kind: 'downloaded', result, storage, ...about() }
     } catch (error) {
-      if (error instanceof LeaseLost || error instanceof HandBack) throw error
+      const letGo = whyLetGo(error)
+      if (letGo) tell(letGo)
+      if (error instanceof Cancelled) return { kind: 'cancelled', storage }
+      if (letGo) throw error
       const failure = asJobError(error)
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
-      const outcome = afterFailure(failure)
-      const putOff = outcome.kind === 'download-throttled'
-      say(putOff ? 'info' : 'warn', 0, failure, putOff ? 'download put off' : 'download failed')
+      const outcome = await afterFailure(failure)
+      tell(failure.code, { failure, retryDelayMs: 'delayMs' in outcome ? outcome.delayMs : undefined })
       return outcome
     } finally {
       stats.attemptEnds(group)
@@ -59,37 +69,33 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return verdict && { verdict }
     }
 
-    function afterFailure(failure: JobError): Outcome {
+    async function afterFailure(failure: JobError): Promise<Outcome> {
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
       const origin = { ...(retryAfterMs !== undefined && { holdMs: retryAfterMs }), ...about(failure) }
+      const ended = { ...origin, failure: failureOf('download', failure, journey.begun) }
       if (isThrottled(failure) && mayBeThrottled()) {
         const delayMs = Math.max(retryAfterMs ?? 0, throttleDelayMs(job.throttles + 1))
-        return { kind: 'download-throttled', delayMs, ...origin }
+        return { kind: 'download-throttled', delayMs, ...ended }
       }
-      if (!retriable || n > retries) return { kind: 'downloaded', result: failed(job, failure), storage, ...origin }
-      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...origin }
+      if (!retriable || n > retries) {
+        if (retriable || job.handled) await options.drop(job.id).catch(() => {}) // what is left, a sweep finds
+        return { kind: 'downloaded', result: failed(job, failure, journey), storage, ...ended }
+      }
+      return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
 
     function mayBeThrottled(): boolean {
       return job.throttles < MAX_THROTTLES && Date.now() - job.createdMs < MAX_THROTTLED_MS
     }
 
-    function say(level: 'info' | 'warn', bytes: number, failure?: JobError, what = 'downloaded') {
-      log[level](
-        {
-          job_id: job.id,
-          aggr_id: group,
-          url: redactedUrl(request?.url ?? ''),
-          attempt: job.attempts + 1,
-          duration_ms: Math.round(performance.now() - begin),
-          bytes,
-          ...(failure ? { code: failure.code, error: failure.message } : {}),
-        },
-        what,
-      )
+    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs'> = {}) {
+      if (!request) return
+      const of = (request.maxRetries ?? maxRetries) + 1
+      const durationMs = performance.now() - journey.begun
+      options.ended({ claim: lease.claim, request, journey, of, code, durationMs, ...how })
     }
   }
 }
@@ -99,7 +105,7 @@ const stalled = (stalls: number) =>
     retriable: false,
   })
 
-function failed({ id, request }: Job, failure: JobError): DownloadResult {
+function failed({ id, request }: Job, failure: JobError, journey: Journey): DownloadResult {
   return {
     success: false,
     error: failure.message,
@@ -111,6 +117,7 @@ function failed({ id, request }: Job, failure: JobError): DownloadResult {
     mimeType: failure.mimeType,
     // An earlier attempt may have stored it and died before it could say so. What is in the caller's bucket is theirs.
     path: request?.s3Bucket ? undefined : filePath(id, request?.subpath),
+    ...travelled(journey),
   }
 }
 

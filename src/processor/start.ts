@@ -1,31 +1,49 @@
+import { access, constants, mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import { deletionsRoom, downloadsRoom } from '../jobs/places.ts'
 import type { Log } from '../log.ts'
+import { newMetrics } from '../metrics/metrics.ts'
+import { startMonitor } from '../metrics/monitor.ts'
+import { processMetrics } from '../metrics/process-metrics.ts'
+import { workerMetrics } from '../metrics/worker-metrics.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
+import { eventsOf } from '../queue/events.ts'
 import { instancesOf } from '../queue/instances.ts'
 import { keysOf } from '../queue/keys.ts'
 import { queueOf } from '../queue/queue.ts'
 import { connect, type RedisConfig } from '../queue/redis.ts'
 import { roomOf } from '../queue/room.ts'
+import { seriesOf } from '../queue/series.ts'
 import { reporting } from '../reporting.ts'
 import { callerBuckets } from '../storage/caller-buckets.ts'
 import type { FileStorageConfig } from '../storage/config.ts'
 import { storageFor } from '../storage/storage-for.ts'
+import { tally } from '../tally.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { work } from '../worker.ts'
 import { attempt } from './attempt.ts'
 import type { ProcessorConfig } from './config.ts'
-import { diskGuard } from './disk-guard.ts'
+import { type DiskGuard, diskGuard } from './disk-guard.ts'
+import { logAttempt, traceAttempt } from './ended-attempt.ts'
 import { expire } from './expire.ts'
 import { fetcher } from './fetch/fetcher.ts'
+import { processorMetrics } from './metrics.ts'
+import { partials } from './partials.ts'
 import { DELETIONS, deleting, downloading } from './processor.ts'
 import { processorStats } from './stats.ts'
 import { storing } from './storing.ts'
 import { instanceName, tempFiles } from './temp-files.ts'
+import { mimeDetector } from './verify/mime-detector.ts'
 
 export interface ProcessorOptions {
   redis: RedisConfig
   processor: ProcessorConfig
+  /** Of this software. */
+  version: string
+  /** Whether the log has the queries of URLs. */
+  urlQueries: boolean
+  tracer: Tracer | undefined
   log: Log
 }
 
@@ -36,7 +54,7 @@ const MIN_TEMP_AGE_MS = 120_000
 
 /** Runs a processor until `stop` aborts: downloads, deletions, and the sweeping of what others left behind. */
 export async function runProcessor(
-  { redis: where, processor, log }: ProcessorOptions,
+  { redis: where, processor, version, urlQueries, tracer, log }: ProcessorOptions,
   stop: AbortSignal,
 ): Promise<void> {
   const { filestorage, storageDir } = folders(processor)
@@ -46,40 +64,90 @@ export async function runProcessor(
   const queue = queueOf(redis, keys)
   const instances = instancesOf(redis, keys, 'processor')
   const instance = instanceName()
+  const events = eventsOf(redis, subscriber, keys, log)
   const stats = processorStats()
+  const counts = tally()
 
   const storage = storageFor(filestorage)
   const buckets = callerBuckets(filestorage)
   const names = resolver()
-  const guard = addressGuard('downloads', processor.allow_networks)
+  const guard = addressGuard('downloads', processor.allow_networks, processor.allow_ports)
   const fetch = fetcher({ config: processor, guard, resolver: names })
+  const mime = mimeDetector(log)
   const temp = tempFiles({ dir: storageDir, instance, minAgeMs: MIN_TEMP_AGE_MS, alive: () => instances.names() })
+  const partial = partials({
+    files: temp,
+    isWanted: async (id) => {
+      const job = await queue.find(id)
+      return job?.request !== undefined && job.result === undefined
+    },
+    resume: processor.resume,
+  })
   await temp.prepare()
   const dirs = filestorage.type === 'filesystem' ? [storageDir, filestorage.rootdir] : [storageDir]
   const { disk_high: high, disk_low: low = Math.min(90, high) } = processor
   const disk = diskGuard({ dirs, high, low, log })
   await disk.look()
 
-  const report = reporting(instances, instance, stats.snapshot, processor.stats_interval, log)
+  const metrics = newMetrics()
+  const counted = processorMetrics(metrics, {
+    running: stats.running,
+    diskUsedRatio: disk.usedRatio,
+    diskHasRoom: disk.hasRoom,
+  })
+  const rooms = { downloads: downloadsRoom, deletions: deletionsRoom(storage.name) }
+  const atWork = workerMetrics(metrics, Object.values(rooms))
+  const health = processMetrics(metrics, () => redis.ping())
+  const monitor = await startMonitor({
+    host: processor.metrics_host,
+    port: processor.metrics_port,
+    registry: metrics.registry,
+    checks: { redis: queue.probe, disk: async () => mustHaveRoom(disk), folders: () => mustBeWritable(dirs) },
+    log,
+  })
+  const said = logAttempt(log, urlQueries)
+  const traced = tracer && traceAttempt(tracer)
+
+  const report = reporting({
+    instances,
+    instance,
+    version,
+    concurrency: processor.concurrency,
+    snapshot: stats.snapshot,
+    series: { tally: counts, write: seriesOf(redis, keys).write },
+    everyMs: processor.stats_interval,
+    log,
+  })
   const sweep = () =>
-    Promise.all([temp.sweep(), storage.sweep?.(), expire(queue, processor.rest_ttl_days * DAY_MS, stop)]).catch(
-      (error) => log.warn({ error: String(error) }, 'sweeping failed'),
-    )
+    Promise.all([
+      partial.sweep(!disk.hasRoom()),
+      storage.sweep?.(),
+      expire(queue, processor.rest_ttl_days * DAY_MS, storage.name, stop),
+    ]).catch((error) => log.warn({ error: String(error) }, 'sweeping failed'))
   void sweep()
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
 
   const download = downloading({
     attempt: attempt({
       fetcher: fetch,
-      tempFiles: temp,
+      partials: partial,
+      mime,
       store: storing(storage, buckets),
       maxBytes: processor.max_bytes,
+      maxPixels: processor.max_pixels,
+      log,
     }),
+    drop: partial.drop,
     storage: storage.name,
     maxRetries: processor.max_retries,
     retryBackoffMs: processor.retry_backoff_ms,
     maxStalls: processor.max_stalls,
     stats,
+    ended: (attempt) => {
+      said(attempt)
+      counted.attempted(attempt)
+      traced?.(attempt)
+    },
     log,
   })
   const room = (name: string, groupLimit: number, hostLimit = 0) =>
@@ -90,21 +158,25 @@ export async function runProcessor(
     await Promise.all([
       work(
         {
-          rooms: [room(downloadsRoom, 0, processor.host_limit)],
-          run: download,
+          rooms: [room(rooms.downloads, 0, processor.host_limit)],
+          run: counts.counted(download),
           concurrency: processor.concurrency,
           graceMs,
           mayClaim: disk.hasRoom,
+          tell: events.tell,
+          metrics: atWork,
           log,
         },
         stop,
       ),
       work(
         {
-          rooms: [room(deletionsRoom(storage.name), DELETIONS)],
+          rooms: [room(rooms.deletions, DELETIONS)],
           run: deleting(storage, stats, log),
           concurrency: DELETIONS,
           graceMs,
+          tell: events.tell,
+          metrics: atWork,
           log,
         },
         stop,
@@ -113,12 +185,26 @@ export async function runProcessor(
   } finally {
     clearInterval(sweeping)
     disk.close()
+    health.close()
+    await monitor.close()
     await Promise.race([report.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())])
-    await Promise.all([fetch.close(), storage.close(), buckets.close()])
+    await Promise.all([fetch.close(), mime.close(), storage.close(), buckets.close()])
     names.close()
+    events.close()
     redis.disconnect()
     subscriber.disconnect()
     log.info({ instance }, 'processor stopped')
+  }
+}
+
+function mustHaveRoom(disk: DiskGuard): void {
+  if (!disk.hasRoom()) throw new Error('it is nearly full: no downloads are started')
+}
+
+async function mustBeWritable(dirs: string[]): Promise<void> {
+  for (const dir of dirs) {
+    await mkdir(dir, { recursive: true })
+    await access(dir, constants.W_OK | constants.X_OK)
   }
 }
 

@@ -1,3 +1,4 @@
+import { failureCounts } from '../failure-counts.ts'
 import type { JobError } from '../jobs/errors.ts'
 import type { Stats } from '../queue/instances.ts'
 
@@ -17,6 +18,7 @@ export function processorStats() {
     invalidProxies: 0,
   } satisfies Stats
   const responses: Stats = {}
+  const failures = failureCounts()
 
   const respond = (what: string | number) => {
     const name = `download.response.${what}`
@@ -24,7 +26,8 @@ export function processorStats() {
   }
 
   return {
-    snapshot: (): Stats => ({ ...stats, ...responses }),
+    running: () => stats.workers,
+    snapshot: (): Stats => ({ ...stats, ...responses, ...failures.counts }),
 
     attemptBegins(aggregation: string) {
       const running = pools.get(aggregation) ?? 0
@@ -51,6 +54,7 @@ export function processorStats() {
 
     failed({ code }: JobError) {
       stats.failures++
+      failures.add(code)
       const [family = '', detail = ''] = code.split('.')
       if (family === 'http') respond(detail)
       else if (family === 'tls' || family === 'mime' || family === 'body') respond(family)

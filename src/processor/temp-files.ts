@@ -21,7 +21,8 @@ function hostMark(): string {
   return createHash('sha256').update(`${os.hostname()} ${pidNamespace}`).digest('hex').slice(0, 8)
 }
 
-const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.(([0-9a-f]{8})-(\d+)-[0-9a-f]{8})-\d+\.tmp$/
+const TEMP_NAME = /^[A-Za-z0-9_-]{14}\.(([0-9a-f]{8})-(\d+)-[0-9a-f]{8})-\d+(\.resume)?\.tmp$/
+const NOTE_NAME = /^([A-Za-z0-9_-]{14})\.resume\.tmp$/
 
 export interface TempFilesOptions {
   dir: string
@@ -32,17 +33,57 @@ export interface TempFilesOptions {
   alive: () => Promise<Set<string>>
 }
 
+/** What lies in `storage_dir` and nobody writes. */
+export interface LeftBehind {
+  /** Paths of temporary files. */
+  files: string[]
+  /** Jobs that have a note about one of them. */
+  notes: string[]
+}
+
 /** The temporary files of downloads: directly in `storage_dir`, named after the job and the process. */
 export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) {
   let attempts = 0
+  const inUse = new Set<string>()
   return {
+    minAgeMs,
+
     /** Makes sure that the folder is there. */
     async prepare(): Promise<void> {
       await mkdir(dir, { recursive: true })
     },
 
-    /** A new name for each attempt: one that lost its lease may still write while the next one runs, in this process, too. */
-    pathOf: (jobId: string): string => path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`),
+    /**
+     * A new path for each attempt, in use until it is let go of: one that lost its lease may still write while the next
+     * one runs, in this process, too.
+     */
+    pathOf(jobId: string): string {
+      const file = path.join(dir, `${jobId}.${instance}-${++attempts}.tmp`)
+      inUse.add(file)
+      return file
+    },
+
+    /** Nothing of this process writes to it any more. */
+    letGoOf(file: string): void {
+      inUse.delete(file)
+    },
+
+    /** Where the note about a partial file of a job lies, whoever wrote it; it is written beside its file. */
+    notePathOf: (jobId: string): string => path.join(dir, `${jobId}.resume.tmp`),
+
+    /** @returns undefined unless `name` is one of ours for this job: names are read from files, too */
+    locate(jobId: string, name: string): string | undefined {
+      const match = TEMP_NAME.exec(name)
+      return match && !match[4] && name.startsWith(`${jobId}.`) ? path.join(dir, name) : undefined
+    },
+
+    /** Whether a temporary file is surely not written to any more. */
+    isFree(file: string): boolean {
+      const [, owner, host, pid] = TEMP_NAME.exec(path.basename(file)) ?? []
+      return owner === instance
+        ? !inUse.has(file.replace(/\.resume\.tmp$/, '.tmp'))
+        : host === hostMark() && isDead(Number(pid))
+    },
 
     /**
      * Creates a file, and the folder, should somebody have removed it.
@@ -62,24 +103,30 @@ export function tempFiles({ dir, instance, minAgeMs, alive }: TempFilesOptions) 
       }
     },
 
-    /** Removes the files of processes that are dead, and nothing else. Resolves to how many. */
-    async sweep(): Promise<number> {
-      let removed = 0
+    /** The files of dead processes, and those that this one has let go of. */
+    async leftBehind(): Promise<LeftBehind> {
+      const left: LeftBehind = { files: [], notes: [] }
       let living: Set<string> | undefined
       for await (const entry of await opendir(dir)) {
-        const match = TEMP_NAME.exec(entry.name)
-        const [, owner, host, pid] = match ?? []
-        if (!owner || !entry.isFile() || owner === instance) continue
+        if (!entry.isFile()) continue
+        const [, noted] = NOTE_NAME.exec(entry.name) ?? []
+        if (noted) left.notes.push(noted)
+        const [, owner] = TEMP_NAME.exec(entry.name) ?? []
+        if (!owner) continue
         const file = path.join(dir, entry.name)
-        if (!(host === hostMark() && isDead(Number(pid)))) {
+        if (!this.isFree(file)) {
+          if (owner === instance) continue
           living ??= await alive()
           const info = await stat(file).catch(() => undefined)
           if (!info || living.has(owner) || Date.now() - info.mtimeMs < minAgeMs) continue
         }
-        await rm(file, { force: true })
-        removed++
+        left.files.push(file)
       }
-      return removed
+      return left
+    },
+
+    async remove(file: string): Promise<void> {
+      await rm(file, { force: true })
     },
   }
 }

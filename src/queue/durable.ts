@@ -4,7 +4,7 @@ import { scripts } from './scripts.ts'
 
 /** Runs a script that writes; resolves to its reply when the write is as safe as the deployment wants it. */
 export type Write = (
-  script: 'addJob' | 'wakeJob' | 'adoptJob' | 'touch',
+  script: 'addJobs' | 'moveJob' | 'adoptJob' | 'touch',
   ...args: (string | number)[]
 ) => Promise<unknown>
 
@@ -30,7 +30,7 @@ export function durableWrites(
   { wait_replicas = 0, wait_aof = false }: RedisConfig,
   waitMs = WAIT_MS,
 ): Write {
-  if (wait_replicas === 0 && !wait_aof) return (script, ...args) => redis[script](...(args as [string, string]))
+  if (wait_replicas === 0 && !wait_aof) return (script, ...args) => redis[script](...(args as [string, never]))
   const queued: Pending[] = []
   let busy = false
   return (script, ...args) =>

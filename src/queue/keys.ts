@@ -18,6 +18,16 @@ export function keysOf(prefix: string) {
     rooms: `${base}rooms`,
     /** Written by those who ask whether Redis takes writes. */
     probe: `${base}probe`,
+    /** Channel: what happens to jobs. */
+    events: `${base}events`,
+    /** Channel: somebody listens to that. */
+    listening: `${base}listening`,
+    /** Until when bulk retries have been spread. */
+    retries: `${base}retries`,
+    /** What happened over time: series.lua has what hangs below it. */
+    series: `${base}series`,
+    /** Codes and receivers of what rests for this reason. */
+    tags: (reason: RestReason) => `${base}tags:${reason}`,
     /** Live processes of a role: instance → when it was last seen. */
     instances: (role: string) => `${base}instances:${role}`,
     /** What a live process reports: instance → JSON. */

@@ -205,3 +205,16 @@ local function release(room, id, group, host)
   redis.call("SREM", room .. ":left:" .. group, id)
   leave_host(room, id, host)
 end
+
+-- Takes a job out of the pending ones of a group or of a lane. Returns whether it was there.
+local function take_from_pending(room, id, where)
+  if redis.call("ZREM", room .. ":pending:" .. where, id) == 0 then return false end
+  redis.call("HINCRBY", room, "pending", -1)
+  local group, host = lane_parts(where)
+  if group then
+    place_lane(room, group, host)
+    stand_host(room, host)
+  end
+  stand(room, group or where)
+  return true
+end

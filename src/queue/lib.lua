@@ -167,9 +167,9 @@ local function pend(room, id, group, at)
   end
 end
 
--- Makes a job pending. A group that does not exist yet begins with this job's limit and gift.
-local function enqueue(room, id, group, limit, gift, at)
-  redis.call("HSETNX", room .. ":groups", group, limit .. " " .. gift)
+-- Makes a job pending. A group that does not exist yet begins with this job's terms, "<limit>[@<rate>/<burst>]", and gift.
+local function enqueue(room, id, group, terms, gift, at)
+  redis.call("HSETNX", room .. ":groups", group, terms .. " " .. gift)
   pend(room, id, group, at)
   advance(room, group)
 end

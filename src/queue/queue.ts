@@ -1,15 +1,26 @@
+import { createHash } from 'node:crypto'
 import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
-import { defaultBurst, firstPlace, nextPlace, type Outcome, type RestReason, termsOf } from '../jobs/places.ts'
+import {
+  defaultBurst,
+  downloadsRoom,
+  firstPlace,
+  nextPlace,
+  type Outcome,
+  type RestReason,
+  termsOf,
+} from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
 import { type Keys, laneOf } from './keys.ts'
+import { moveTo } from './move.ts'
 import type { Client } from './redis.ts'
+import type { AddReply } from './scripts.ts'
 
 /** What an operator sets of a group. */
 export interface GroupSettings {
   limit?: number
   paused?: boolean
-  /** Starts a second, and how many of them at once. */
+  /** Jobs begun per second, at most, and how many of them at once. */
   rate?: number
   burst?: number
 }
@@ -19,9 +30,27 @@ export interface GroupSize {
   pending: number
 }
 
+/** A job that somebody wants done. */
+export interface NewJob {
+  request: DownloadRequest
+  /** Under the same key the same request is accepted once in 24 h. At most 64 characters, no white space. */
+  idempotencyKey?: string | undefined
+}
+
+/**
+ * What became of a new job. `conflict`: its idempotency key came with another request. `full`: too many jobs are pending.
+ */
+export type Acceptance = { id: string } | { refused: 'conflict' | 'full' }
+
 /** A deployment's queue as those see it who put jobs in and look at them. */
 export interface Queue {
-  /** Accepts a job; resolves when Redis has it. */
+  /**
+   * Accepts jobs, in one round trip; resolves, in their order, when Redis has them. They keep their order.
+   *
+   * @param jobs at most a few hundred: Redis does nothing else meanwhile
+   */
+  accept(jobs: NewJob[]): Promise<Acceptance[]>
+  /** Accepts a job. */
   add(request: DownloadRequest): Promise<string>
   find(id: string): Promise<Job | undefined>
   /** Moves a job that rests for `reason` to where `outcome` sends it. One that is unknown rests there no more. */
@@ -35,11 +64,15 @@ export interface Queue {
   groups(room: string): Promise<GroupSize[]>
 }
 
-/** @param write how safe a write must be before it is answered, see `durableWrites` */
+/**
+ * @param write how safe a write must be before it is answered, see `durableWrites`
+ * @param maxPending downloads that may be pending; 0: any number
+ */
 export function queueOf(
   redis: Client,
   keys: Keys,
-  write: Write = (script, ...args) => redis[script](...(args as [string, string])),
+  write: Write = (script, ...args) => redis[script](...(args as [string, never])),
+  maxPending = 0,
 ): Queue {
   async function find(id: string): Promise<Job | undefined> {
     const [request, state] = await Promise.all([redis.get(keys.request(id)), redis.hgetall(keys.state(id))])
@@ -64,15 +97,22 @@ export function queueOf(
     return sizes.reduce((sum, size) => sum + size, own)
   }
 
+  async function accept(jobs: NewJob[]): Promise<Acceptance[]> {
+    const reply = (await write('addJobs', keys.room(downloadsRoom), maxPending, ...jobs.flatMap(addition))) as AddReply
+    return jobs.map((_, i) => {
+      const [id = '', what = ''] = reply.slice(2 * i)
+      return what === 'conflict' || what === 'full' ? { refused: what } : { id }
+    })
+  }
+
   return {
     find,
+    accept,
 
     async add(request) {
-      const id = newJobId()
-      const place = firstPlace(request)
-      const { room, group, gift = '', delayMs = 0 } = place
-      await write('addJob', keys.room(room), id, packRequest(request), group, termsOf(place), gift, delayMs)
-      return id
+      const [accepted = { refused: 'full' }] = await accept([{ request }])
+      if ('refused' in accepted) throw new Error(`the job was not accepted: ${accepted.refused}`)
+      return accepted.id
     },
 
     async wake(id, reason, outcome) {
@@ -82,11 +122,10 @@ export function queueOf(
         return 'unknown'
       }
       const { place, patch } = nextPlace(job, outcome)
-      if (place.kind !== 'room') return 'absent'
-      const { room, group, gift = '', delayMs = 0, shrink = false } = place
-      const args = [id, group, termsOf(place), gift, delayMs, shrink ? '1' : '0', ...packPatch(patch)]
-      const reply = await write('wakeJob', keys.room(room), keys.rest(reason), ...args)
-      return reply as 'woken' | 'absent' | 'unknown'
+      if (place.kind !== 'room' && place.kind !== 'gone') return 'absent'
+      const [target, ...args] = moveTo(keys, keys.rest(reason), place)
+      const reply = await write('moveJob', keys.rest(reason), target, id, '', place.kind, ...args, ...packPatch(patch))
+      return reply === 'moved' ? 'woken' : (reply as 'absent' | 'unknown')
     },
 
     async resting(reason, ms, count) {
@@ -121,4 +160,19 @@ export function queueOf(
       return sizes.sort((a, b) => (a.group < b.group ? -1 : 1))
     },
   }
+}
+
+/** The request as packed, without its trace: who asks again does so within another span. */
+function untraced(request: DownloadRequest, packed: string): string {
+  return request.traceparent === undefined ? packed : packRequest({ ...request, traceparent: undefined })
+}
+
+/** What add.lua wants to know of a job. */
+function addition({ request, idempotencyKey = '' }: NewJob): (string | number)[] {
+  const place = firstPlace(request)
+  const { group, gift = '', delayMs = 0 } = place
+  const { notBeforeMs = 0, priority = 0 } = request
+  const text = packRequest(request)
+  const fingerprint = idempotencyKey && createHash('sha256').update(untraced(request, text)).digest('base64url')
+  return [newJobId(), text, group, termsOf(place), gift, delayMs, notBeforeMs, priority, idempotencyKey, fingerprint]
 }

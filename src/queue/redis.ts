@@ -239,6 +239,17 @@ export async function promptly<T>(client: Client, command: () => Promise<T>): Pr
   }
 }
 
+type Methods = { [name: string]: (...args: never[]) => Promise<unknown> }
+
+/** The same methods: each answers within about a second, or rejects with `RedisUnavailable`. */
+export function allPromptly<T extends { [name in keyof T]: Methods[string] }>(client: Client, methods: T): T {
+  const prompt = ([name, method]: [string, Methods[string]]) => [
+    name,
+    (...args: never[]) => promptly(client, () => method(...args)),
+  ]
+  return Object.fromEntries(Object.entries<Methods[string]>(methods).map(prompt)) as T
+}
+
 /** An answer that is under way when we are told to stop is waited for this long. */
 const LAST_ANSWER_MS = 2000
 

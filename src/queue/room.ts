@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Job } from '../jobs/job.ts'
-import { type Move, termsOf } from '../jobs/places.ts'
+import type { Move } from '../jobs/places.ts'
 import { packPatch, unpackJob } from '../jobs/record.ts'
 import type { Log } from '../log.ts'
 import type { Keys } from './keys.ts'
+import { moveTo } from './move.ts'
 import { type Client, persistently } from './redis.ts'
 
 /** A job that a worker holds until it settles it or its lease runs out. */
@@ -26,6 +27,12 @@ export interface Claims {
   idleMs: number
 }
 
+/** A claim to be held longer, and how far it got, when there is news. */
+export interface Extension {
+  claim: Pick<Claim, 'token'> & { job: Pick<Job, 'id'> }
+  receivedBytes?: number | undefined
+}
+
 export interface Room {
   readonly name: string
   readonly leaseMs: number
@@ -35,14 +42,16 @@ export interface Room {
    * @param leaving claims that count against their group's limit no more from now on
    */
   claim(count: number, signal: AbortSignal, leaving?: Claim[]): Promise<Claims>
-  /** Extends the leases of all `claims`; resolves to the ids of those that somebody else may have by now. */
-  extend(claims: Iterable<Claim>): Promise<string[]>
+  /** Extends the leases of claims; resolves to the ids of those that somebody else may have by now, or nobody wants. */
+  extend(extensions: Iterable<Extension>): Promise<{ lost: string[]; cancelled: string[] }>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
   onBell(listener: () => void): void
+  /** Calls back with the id of a job that nobody wants any more, at once; a missed one shows when leases are extended. */
+  onCancel(listener: (id: string) => void): void
   /** Calls back when Redis is there again, or another in its place: it may have forgotten the last claims. */
   onReturn(listener: () => void): void
 }
@@ -64,6 +73,7 @@ export interface RoomOptions {
 export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: RoomOptions, log: Log): Room {
   const { name, leaseMs, groupLimit, hostLimit = 0 } = options
   const key = keys.room(name)
+  const channel = `${key}:bell`
   const worker = randomBytes(6).toString('base64url')
   let calls = 0
   let seen = 0 // so that a server that has lost claims can be told
@@ -94,9 +104,15 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       return { claims, leaseEnd, idleMs }
     },
 
-    async extend(claims) {
-      const pairs = pairsOf([...claims])
-      return pairs.length === 0 ? [] : redis.extendLeases(key, leaseMs, worker, seen, ...pairs)
+    async extend(extensions) {
+      const args = [...extensions].flatMap(({ claim, receivedBytes = '' }) => [
+        claim.job.id,
+        claim.token,
+        receivedBytes,
+      ])
+      if (args.length === 0) return { lost: [], cancelled: [] }
+      const [lost, cancelled] = await redis.extendLeases(key, leaseMs, worker, seen, ...args)
+      return { lost, cancelled }
     },
 
     async retire() {
@@ -121,16 +137,22 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       redis.on('refresh', listener) // a Cluster's connection stays ready while its masters change
     },
 
+    onCancel(listener) {
+      subscriber.on('message', (from: string, message: string) => {
+        const [word, id] = message.split(' ')
+        if (from === channel && word === 'cancel' && id) listener(id)
+      })
+    },
+
     onBell(listener) {
-      const channel = `${key}:bell`
       // What was published while nobody listened is made up for: ring as soon as the subscription stands.
       const listen = () => {
         subscriber.subscribe(channel).then(listener, (error: unknown) => {
           log.warn({ error: String(error), channel }, 'cannot listen for new jobs: falling back to looking for them')
         })
       }
-      subscriber.on('message', (from: string) => {
-        if (from === channel) listener()
+      subscriber.on('message', (from: string, message: string) => {
+        if (from === channel && message === '') listener()
       })
       subscriber.on('ready', listen)
       if (subscriber.status === 'ready') listen()
@@ -149,22 +171,6 @@ const pairsOf = (claims: Claim[]) => claims.flatMap(({ job, token }) => [job.id,
 
 /** The second key of settle.lua, and the arguments that its kind of move takes. */
 function settlement(room: string, keys: Keys, place: Move['place']): [target: string, ...(string | number)[]] {
-  switch (place.kind) {
-    case 'room':
-      return [
-        keys.room(place.room),
-        place.group,
-        termsOf(place),
-        place.gift ?? '',
-        place.delayMs ?? 0,
-        place.shrink ? '1' : '0',
-      ]
-    case 'again':
-      return [room, place.delayMs]
-    case 'rest':
-      return [keys.rest(place.reason)]
-    case 'back':
-    case 'gone':
-      return [room]
-  }
+  if (place.kind === 'again') return [room, place.delayMs]
+  return place.kind === 'back' ? [room] : moveTo(keys, room, place)
 }

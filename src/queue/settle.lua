@@ -3,7 +3,7 @@
 -- KEYS[2]  kind "room": the room it goes to; kind "rest": the set it rests in; else the room of the claim again
 -- ARGV     id, token, kind, holdMs of the group that it leaves, host: only that is held (or ""), what the attempt says of
 --          the host: "ok", "throttled", "down" or "" (judge.lua); then by kind, then the patch (field, value …)
---          "room"   group, limit, gift, delayMs, shrink ("1" drops the request)
+--          "room"   group, terms, gift, delayMs, shrink ("1" drops the request)
 --          "again"  delayMs
 --          "back"   (the old place)
 --          "rest"
@@ -34,7 +34,7 @@ elseif kind == "back" then
 elseif kind == "rest" then
   patch(id, 7)
   redis.call("HDEL", state_key(id), "stalls")
-  redis.call("ZADD", target, now, id)
+  lay_to_rest(target, id)
 else
   patch(id, 12)
   redis.call("HDEL", state_key(id), "stalls")

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { ApiConfig } from '../../src/api/config.ts'
 import { Config } from '../../src/config/schema.ts'
+import { LogConfig } from '../../src/log.ts'
 import { NotifierConfig } from '../../src/notifier/config.ts'
 import { ProcessorConfig } from '../../src/processor/config.ts'
 import { RedisConfig } from '../../src/queue/redis.ts'
+import { TracingConfig } from '../../src/tracing/config.ts'
 
 describe('docs/configuration.md', () => {
   it('has every key of every section', () => {
     const text = readFileSync('docs/configuration.md', 'utf8')
-    const sections = { redis: RedisConfig, api: ApiConfig, processor: ProcessorConfig, notifier: NotifierConfig }
+    const workers = { processor: ProcessorConfig, notifier: NotifierConfig }
+    const sections = { redis: RedisConfig, api: ApiConfig, ...workers, log: LogConfig, tracing: TracingConfig }
     assert.deepEqual(Object.keys(Config.shape).sort(), [...Object.keys(sections), 'backends'].sort())
     for (const [name, schema] of Object.entries(sections)) {
       const section = text.split(`\n## ${name}\n`)[1]?.split('\n## ')[0] ?? ''

@@ -30,7 +30,14 @@ describe('the configuration', () => {
     assert.deepEqual(warnings, [])
     const { api, processor, notifier, redis, backends } = config
     assert.deepEqual(redis, { addr: 'localhost:6379', key_prefix: 'downloader' })
-    assert.deepEqual(api, { host: '127.0.0.1', port: 8000, max_body_bytes: 1_048_576, request_timeout_ms: 30_000 })
+    assert.deepEqual(api, {
+      host: '127.0.0.1',
+      port: 8000,
+      max_body_bytes: 1_048_576,
+      max_batch_bytes: 16_777_216,
+      max_queued_jobs: 0,
+      request_timeout_ms: 30_000,
+    })
     assert.deepEqual(processor, {
       concurrency: 256,
       max_retries: 2,
@@ -41,18 +48,26 @@ describe('the configuration', () => {
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
       rest_ttl_days: 30,
+      resume: true,
       request_headers: {},
       max_bytes: 0,
+      max_decode_ratio: 200,
+      min_bytes_per_s: 100,
+      min_speed_window_s: 60,
+      redirect_headers: [],
+      max_pixels: 0,
       connect_timeout_ms: 5000,
       headers_timeout_ms: 30_000,
       stall_timeout_ms: 30_000,
       allow_networks: [],
+      allow_ports: [],
     })
     assert.deepEqual(notifier, {
       concurrency: 10,
       max_retries: 5,
       retry_backoff_ms: 10_000,
       deletion_interval: 180,
+      allow_networks: [],
       lease_ms: 30_000,
       max_stalls: 3,
       stats_interval: 5000,
@@ -82,6 +97,9 @@ describe('the configuration', () => {
     assertWrong({ ...minimal, api: { port: 70_000 } }, /api\.port/)
     assertWrong({ ...minimal, backends: { http: { timeout: -1 } } }, /backends\.http\.timeout/)
     assertWrong({ ...minimal, processor: { allow_networks: ['10.0.0.0/99'] } }, /processor\.allow_networks\.0/)
+    assertWrong({ ...minimal, notifier: { allow_networks: ['10.1/16'] } }, /notifier\.allow_networks\.0/)
+    assertWrong({ ...minimal, processor: { allow_ports: [65_536] } }, /processor\.allow_ports\.0/)
+    assertWrong({ ...minimal, processor: { shutdown_grace_ms: 2 ** 31 } }, /processor\.shutdown_grace_ms/)
     assertWrong({ ...minimal, processor: { disk_low: 99 } }, /processor\.disk_low/)
     assertWrong({ ...minimal, processor: { filestorage: { type: 'ftp' } } }, /processor\.filestorage/)
     assertWrong(

@@ -43,6 +43,9 @@ export function newCallback(change: Partial<Callback> = {}): Callback {
     size: 12_345,
     sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
     mime_type: 'image/png',
+    final_url: 'http://cdn.test/%C3%84',
+    redirects: 1,
+    timings: { dns: 1, connect: 2, tls: 0, first_byte: 40, total: 57 },
     ...change,
   }
 }

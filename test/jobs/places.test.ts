@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { DownloadRequest, DownloadResult, Job } from '../../src/jobs/job.ts'
+import type { DownloadRequest, DownloadResult, Failure, Job } from '../../src/jobs/job.ts'
 import {
   callbackTarget,
   firstPlace,
@@ -30,6 +30,8 @@ const result = (success: boolean): DownloadResult => ({
   path: success ? 'AAA/AAAAAAAAAAAAAA' : undefined,
 })
 
+const failure = (i: number): Failure => ({ step: 'download', code: 'http.503', atMs: i, durationMs: 1 })
+
 const jobWith = (fields: Partial<Job> = {}): Job => ({
   id: 'AAAAAAAAAAAAAA',
   request,
@@ -37,10 +39,14 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   throttles: 0,
   deliveries: 2,
   deletions: 3,
+  handled: true,
   stalls: 0,
   result: undefined,
   storage: undefined,
   deliveryError: '',
+  failures: [],
+  receivedBytes: 0,
+  cancelled: false,
   createdMs: 0,
   ...fields,
 })
@@ -59,7 +65,7 @@ describe('where a new job begins', () => {
 describe('where a job goes next', () => {
   const toCallbacks: Place = { kind: 'room', room: 'callbacks:http', group: receiver }
   const ended = { result: result(true), storage: 'files' }
-  const toDeletions = (delayMs: number): Place => {
+  const toDeletions = (delayMs: number): Place & { kind: 'room' } => {
     return { kind: 'room', room: 'deletions:files', group: 'files', delayMs, shrink: true }
   }
 
@@ -89,29 +95,35 @@ describe('where a job goes next', () => {
       job: { request: { ...request, callbackType: undefined, callbackDst: undefined } },
       outcome: { kind: 'downloaded', ...ended },
       place: { kind: 'rest', reason: 'done' },
-      patch: { attempts: 2, ...ended },
+      patch: { attempts: 2, ...ended, tags: ['of:cats'] },
     },
     'failed, with nobody to call back': {
       job: { request: { ...request, callbackType: undefined, callbackDst: undefined } },
       outcome: { kind: 'downloaded', result: result(false), storage: 'files' },
       place: { kind: 'rest', reason: 'failed' },
-      patch: { attempts: 2, result: result(false), storage: 'files' },
+      patch: { attempts: 2, result: result(false), storage: 'files', tags: ['of:cats', 'code:http.404'] },
     },
     'to be downloaded again': {
       outcome: { kind: 'download-retry', delayMs: 120_000 },
       place: { kind: 'again', delayMs: 120_000, holdMs: 0 },
-      patch: { attempts: 2 },
+      patch: { attempts: 2, receivedBytes: 0 },
     },
     'to be downloaded again, with its whole group held': {
       outcome: { kind: 'download-retry', delayMs: 5000, holdMs: 5000 },
       place: { kind: 'again', delayMs: 5000, holdMs: 5000 },
-      patch: { attempts: 2 },
+      patch: { attempts: 2, receivedBytes: 0 },
     },
     'delivered: what deletion and look-ups need stays until the file is deleted': {
       job: ended,
       outcome: { kind: 'delivered', deletionDelayMs: 10_800_000 },
       place: toDeletions(10_800_000),
       patch: { deliveries: 3, deliveryError: '' },
+    },
+    'remembered with the attempts that failed before, of which the last ones are kept': {
+      job: { failures: Array.from({ length: 8 }, (_, i) => failure(i)) },
+      outcome: { kind: 'download-retry', delayMs: 5000, failure: failure(8) },
+      place: { kind: 'again', delayMs: 5000, holdMs: 0 },
+      patch: { attempts: 2, receivedBytes: 0, failures: Array.from({ length: 8 }, (_, i) => failure(i + 1)) },
     },
     'not delivered yet': {
       job: ended,
@@ -121,9 +133,26 @@ describe('where a job goes next', () => {
     },
     'not delivered: it rests until somebody retries it': {
       job: ended,
-      outcome: { kind: 'delivery-failed', error: 'answered 503' },
+      outcome: { kind: 'delivery-failed', error: 'answered 503', failure: failure(1) },
       place: { kind: 'rest', reason: 'callback-failed' },
-      patch: { deliveries: 3, deliveryError: 'answered 503' },
+      patch: {
+        deliveries: 3,
+        deliveryError: 'answered 503',
+        failures: [failure(1)],
+        tags: ['of:cats', 'code:http.503', `to:${receiver}`],
+      },
+    },
+    'cancelled with a file: it is deleted, and the request stays': {
+      job: ended,
+      outcome: { kind: 'cancelled' },
+      place: { ...toDeletions(0), shrink: false },
+      patch: { cancelled: true, ...ended },
+    },
+    'cancelled, and its file deleted': {
+      job: { ...ended, cancelled: true },
+      outcome: { kind: 'deleted' },
+      place: { kind: 'rest', reason: 'cancelled' },
+      patch: { cancelled: true, result: { ...result(true), path: undefined }, tags: ['of:cats'] },
     },
     'retried by hand: the deliveries are counted anew': {
       job: ended,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { DownloadRequest, DownloadResult } from '../../src/jobs/job.ts'
-import { packPatch, packRequest, unpackJob, unpackRequest } from '../../src/jobs/record.ts'
+import { type Patch, packPatch, packRequest, unpackJob, unpackRequest } from '../../src/jobs/record.ts'
 
 const least: DownloadRequest = { aggrId: 'group', aggrLimit: 1, url: 'http://origin.example/' }
 
@@ -19,11 +19,17 @@ const full: Required<DownloadRequest> = {
   mimeType: '!image/gif,image/*',
   maxRetries: 0,
   extractImageSize: false,
+  checksum: 'sha256:e3b0',
+  maxBytes: 1_000_000,
+  maxPixels: 25_000_000,
   downloadTimeoutS: 30,
   requestHeaders: { Accept: 'image/*', 'X-Empty': '' },
   s3Bucket: 'bucket',
   s3Region: 'eu-west-1',
   subpath: 'shop/images',
+  priority: 9,
+  notBeforeMs: 1_800_000_000_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 
 const result: DownloadResult = {
@@ -60,22 +66,42 @@ describe('the record of a job', () => {
       throttles: 0,
       deliveries: 0,
       deletions: 0,
+      handled: false,
       stalls: 0,
       result: undefined,
       storage: undefined,
       deliveryError: '',
+      failures: [],
+      receivedBytes: 0,
+      cancelled: false,
       createdMs: 0,
     })
   })
 
   it('gives back what patches wrote', () => {
-    const ends = { attempts: 3, throttles: 2, deliveries: 2, deletions: 1 }
-    const patch = { ...ends, result, storage: 'files', deliveryError: 'no "answer"\n' }
+    const patch: Required<Patch> = {
+      attempts: 3,
+      throttles: 2,
+      deliveries: 2,
+      deletions: 1,
+      result,
+      storage: 'files',
+      deliveryError: 'no "answer"\n',
+      failures: [
+        { step: 'download', code: 'http.503', atMs: 1_700_000_000_001, durationMs: 12 },
+        { step: 'callback', code: 'receiver.status', atMs: 1_700_000_000_002, durationMs: 0 },
+      ],
+      receivedBytes: 5,
+      cancelled: true,
+      tags: ['of:cats'],
+    }
     const flat = [...packPatch(patch), 'stalls', '2', 'created', '1700000000000', 'settled', 'token:1']
+    const { tags: _, ...known } = patch // only the queue reads them
     assert.deepEqual(unpackJob('AAAAAAAAAAAAAA', null, flat), {
       id: 'AAAAAAAAAAAAAA',
       request: undefined,
-      ...patch,
+      ...known,
+      handled: true,
       stalls: 2,
       createdMs: 1_700_000_000_000,
     })

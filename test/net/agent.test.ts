@@ -65,6 +65,11 @@ describe('the guarded agent', () => {
     '0.0.0.0',
     '１２７.０.０.１',
     '127。0。0。1',
+    '①②⑦.⓪.⓪.①',
+    '%31%32%37.0.0.1',
+    '127%2e0%2E0%2e1',
+    '0X7F.0.0.0x01',
+    '00000177.0x0.0.01',
     '[::1]',
     '[::]',
     '[::ffff:127.0.0.1]',
@@ -73,6 +78,9 @@ describe('the guarded agent', () => {
     '[::127.0.0.1]',
     '[64:ff9b::7f00:1]',
     '[2002:7f00:1::]',
+    '[64:ff9b:1::7f00:1]',
+    '[2001::7f00:1]',
+    '[2606:4700::5efe:127.0.0.1]',
     'localhost',
     'LOCALHOST.',
     'anything.localhost',
@@ -164,10 +172,10 @@ describe('the guarded agent', () => {
     assert.equal(await harness.get(origin.url), 'received')
     await assert.rejects(
       harness.get('http://169.254.169.254/latest/meta-data/'),
-      refused('169.254.169.254 is link-local'),
+      refused('169.254.169.254 is a cloud metadata address'),
     )
     await assert.rejects(harness.get('http://[fe80::1]/'), refused('link-local'))
-    await assert.rejects(harness.get('http://metadata.test/'), refused('metadata.test (169.254.169.254) is link-local'))
+    await assert.rejects(harness.get('http://metadata.test/'), refused('metadata.test (169.254.169.254) is a cloud'))
   })
 
   it('uses the hosts file of the machine', async () => {

@@ -104,8 +104,36 @@ describe('the resolver', () => {
 
   it('asks the system when DNS refuses to talk to us', async () => {
     await using harness = await start(() => ({ rcode: 5 }))
-    await assert.rejects(harness.resolve('refused.test'), fails('dns.not_found', 'refused.test'))
+    await assert.rejects(harness.resolve('refused.test'), fails('dns.failed', 'refused.test failed: EREFUSED'))
     assert.deepEqual(harness.asked, ['refused.test'])
+  })
+
+  it('says that a name exists and has no address, once the system knows none either', async () => {
+    await using harness = await start(() => ({ addresses: [] }))
+    await assert.rejects(harness.resolve('mail-only.test'), fails('dns.no_address', 'mail-only.test'))
+    assert.deepEqual(harness.asked, ['mail-only.test'])
+  })
+
+  for (const [what, name] of [
+    ['an empty label', 'a..test'],
+    ['nothing in front of its dot', '.test'],
+    ['no label at all', '.'],
+    ['a label of 64 bytes', `${'a'.repeat(64)}.test`],
+    ['254 bytes', `${'a.'.repeat(125)}test`],
+  ] as const) {
+    it(`asks nobody about a name with ${what}`, async () => {
+      await using harness = await start(() => ({ addresses: ['192.0.2.1'] }))
+      await assert.rejects(harness.resolve(name), { code: 'dns.bad_name', retriable: false })
+      assert.deepEqual([harness.asked, harness.dns.queries], [[], []])
+    })
+  }
+
+  it('asks about the longest name that there can be, and about one with any character', async () => {
+    await using harness = await start(() => ({ addresses: ['192.0.2.1'] }))
+    const longest = `${`${'a'.repeat(63)}.`.repeat(3)}${'b'.repeat(61)}`
+    for (const name of [longest, `${longest}.`, 'under_score.test', '-dash.test']) {
+      assert.deepEqual(await harness.resolve(name), ['192.0.2.1'])
+    }
   })
 
   it('says that DNS failed, and leaves the system alone', async () => {

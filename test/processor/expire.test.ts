@@ -37,7 +37,7 @@ describe('jobs at rest', () => {
     await restAll(q, 2)
     await q.travel(HOUR_MS + SECOND_MS)
     await restAll(q, 1)
-    await expire(q.queue, HOUR_MS, never)
+    await expire(q.queue, HOUR_MS, 'files', never)
     const claims = await q.claim(q.room({ name: 'deletions:files', groupLimit: 9 }), 9)
     assert.deepEqual(
       claims.map(({ job }) => job.result?.path),
@@ -52,7 +52,7 @@ describe('jobs at rest', () => {
     await q.redis.hset(q.keys.totals, 'accepted', 1200)
     await restAll(q, 1)
     await q.travel(SECOND_MS)
-    await expire(q.queue, 0, AbortSignal.timeout(5000))
+    await expire(q.queue, 0, 'files', AbortSignal.timeout(5000))
     const { gone, rest, rooms, unaccounted } = await booksOf(q.redis, q.keys)
     assert.deepEqual([gone, rest.done, unaccounted], [1200, 0, 0])
     assert.equal(rooms.find(({ room }) => room === 'deletions:files')?.pending, 1)

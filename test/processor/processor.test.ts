@@ -11,18 +11,26 @@ const ID = 'AAAAAAAAAAAAAA'
 
 function leaseOf(fields: Partial<DownloadRequest>): Lease {
   const job = { ...unpackJob(ID, null, []), request: request(fields) }
-  return { claim: { job, token: 't', group: 'group', gift: '', watched: '' }, signal: never, confirm() {}, leave() {} }
+  return {
+    claim: { job, token: 't', group: 'group', gift: '', watched: '' },
+    signal: never,
+    confirm() {},
+    leave() {},
+    progress() {},
+  }
 }
 
 /** What follows from an attempt that ends with `failure`. */
 function outcomeOf(failure: JobError, fields: Partial<DownloadRequest> = {}) {
   const run = downloading({
     attempt: () => Promise.reject(failure),
+    drop: async () => {},
     storage: 'filesystem',
     maxRetries: 0,
     retryBackoffMs: 1,
     maxStalls: 3,
     stats: processorStats(),
+    ended() {},
     log: recordingLog().log,
   })
   return run(leaseOf(fields))

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { packRequest } from '../../src/jobs/record.ts'
-import { openQueue, queueSuite, request } from '../support/queue.ts'
+import { addByScript, openQueue, queueSuite } from '../support/queue.ts'
 
 describe('adding a job', () => {
   const { server, test } = queueSuite()
@@ -26,28 +25,27 @@ describe('adding a job', () => {
   })
 
   test('changes nothing when it is repeated', async (q) => {
-    const add = (group: string, limit: number) =>
-      q.redis.addJob(q.keys.room('downloads'), 'AAAAAAAAAAAAAA', packRequest(request()), group, limit, '', 0)
-    assert.equal(await add('cats', 8), 1)
+    const add = (group: string, terms: string) =>
+      addByScript(q.redis, q.keys.room('downloads'), { id: 'AAAAAAAAAAAAAA', group, terms })
+    assert.equal(await add('cats', '8'), 'added')
     const before = await q.contents()
-    assert.equal(await add('cats', 8), 0)
-    assert.equal(await add('dogs', 2), 0)
+    assert.equal(await add('cats', '8'), 'known')
+    assert.equal(await add('dogs', '2'), 'known')
     assert.deepEqual(await q.contents(), before)
   })
 
   test('changes nothing when it is repeated while the job runs', async (q) => {
-    const add = () =>
-      q.redis.addJob(q.keys.room('downloads'), 'AAAAAAAAAAAAAA', packRequest(request()), 'cats', 8, '', 0)
+    const add = () => addByScript(q.redis, q.keys.room('downloads'), { id: 'AAAAAAAAAAAAAA' })
     await add()
     assert.equal((await q.claim(q.room())).length, 1)
     const before = await q.contents()
-    assert.equal(await add(), 0)
+    assert.equal(await add(), 'known')
     assert.deepEqual(await q.contents(), before)
   })
 
   test('may be told to start later', async (q) => {
     const room = q.keys.room('downloads')
-    await q.redis.addJob(room, 'AAAAAAAAAAAAAA', packRequest(request()), 'cats', 8, '', 60_000)
+    await addByScript(q.redis, room, { id: 'AAAAAAAAAAAAAA', delayMs: 60_000 })
     const worker = q.room()
     assert.deepEqual(await q.claim(worker), [])
     await q.travel(59_000)

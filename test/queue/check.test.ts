@@ -60,6 +60,11 @@ type Breakage = [
 
 const breakages: Breakage[] = [
   [
+    'a tag of a job that does not rest',
+    (q, { pending }) => q.redis.zadd(`${q.keys.rest('failed')}:of:cats`, 1, pending),
+    /^rest:failed:of:cats: job \S+ does not rest$/m,
+  ],
+  [
     'a job that was taken out of its pending jobs',
     async (q, { pending }) => {
       await q.redis.zrem(`${q.base}downloads:pending:cats`, pending)

@@ -63,6 +63,28 @@ describe('a job that is to be on a replica before it is accepted', () => {
   })
 })
 
+describe('a job with an idempotency key', () => {
+  it('is not accepted by another connection either, while it is not on a replica', async () => {
+    await using master = await startRedis({ args: fast })
+    await using replica = await startRedis({ args: [...fast, '--replicaof', '127.0.0.1', String(master.port)] })
+    await using q = openQueue(master)
+    await until('the replica follows', async () => /master_link_status:up/.test(await replica.cli('INFO')))
+    const config = { ...q.config, wait_replicas: 1 }
+    const others = [1, 2].map(() => connect(q.config, 'patient', q.log))
+    const [one, two] = others.map((redis) => queueOf(redis, q.keys, durableWrites(redis, config, 500)))
+    assert.ok(one && two)
+    await two.add(request()) // what it wrote before is on the replica: its next wait must not be over with that
+    const job = { request: request(), idempotencyKey: 'key' }
+    replica.pause()
+    await assert.rejects(one.accept([job]), /on 0 of 1 replicas/)
+    await assert.rejects(two.accept([job]), /on 0 of 1 replicas/)
+    replica.resume()
+    await until('it is accepted', () => two.accept([job]).then(Boolean, () => false))
+    assert.equal((await q.check()).totals.get('accepted'), 2)
+    for (const redis of others) redis.disconnect()
+  })
+})
+
 describe('a job that is to be in the append-only file before it is accepted', () => {
   it('is not accepted by a Redis that cannot say so', async () => {
     await using server = await startRedis({ appendonly: 'always' })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { DownloadResult } from '../../src/jobs/job.ts'
 import type { Outcome } from '../../src/jobs/places.ts'
 import { connect, promptly, RedisUnavailable } from '../../src/queue/redis.ts'
-import { openQueue, request, type TestQueue, until } from '../support/queue.ts'
+import { addByScript, openQueue, request, type TestQueue, until } from '../support/queue.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { gate, startWorker, type TestWorker } from '../support/worker.ts'
 
@@ -111,7 +111,8 @@ describe('a worker goes on by itself', () => {
       await server.cli('SCRIPT', 'FLUSH')
       const room = q.keys.room('downloads')
       const id = `AAAAAAAAAAAAA${round}`
-      assert.equal(await promptly(impatient, () => impatient.addJob(room, id, '{}', 'group', 9, '', 3_600_000)), 1)
+      const add = () => addByScript(impatient, room, { id, request: '{}', delayMs: 3_600_000 })
+      assert.equal(await promptly(impatient, add), 'added')
     }
     await until('all jobs rest', async () => (await atRest(q)) === 200)
     await worker.stop()
@@ -216,7 +217,7 @@ describe('a worker goes on by itself', () => {
 /** Whoever adds a job now hears that Redis cannot take it, and the job is not there later. */
 async function refusesJobs(server: TestRedis, q: TestQueue): Promise<void> {
   const impatient = connect(q.config, 'impatient', q.log)
-  const add = () => impatient.addJob(q.keys.room('downloads'), 'AAAAAAAAAAAAAA', '{}', 'group', 1, '', 0)
+  const add = () => addByScript(impatient, q.keys.room('downloads'), { id: 'AAAAAAAAAAAAAA', request: '{}' })
   await assert.rejects(
     promptly(impatient, () => add()),
     RedisUnavailable,

@@ -2,18 +2,7 @@ import assert from 'node:assert/strict'
 import type { RestReason } from '../../src/jobs/places.ts'
 import { booksOf } from '../../src/queue/books.ts'
 import { queueSuite, type TestQueue } from '../support/queue.ts'
-
-const result = {
-  success: true,
-  error: '',
-  errorCode: '',
-  responseCode: 200,
-  imageSize: '',
-  size: 3,
-  sha256: 'abc',
-  mimeType: 'text/plain',
-  path: 'abc/abcdef',
-}
+import { RESULT as result } from '../support/samples.ts'
 
 describe('waking a job that rests', () => {
   const { test } = queueSuite()
@@ -79,8 +68,8 @@ describe('waking a job that rests', () => {
 
   test('says that there is no such job', async (q) => {
     assert.equal(await q.queue.wake('AAAAAAAAAAAAAA', 'callback-failed', { kind: 'retried-by-hand' }), 'unknown')
-    const args = ['AAAAAAAAAAAAAA', 'group', 1, '', 0, '0'] as const
-    const reply = await q.redis.wakeJob(q.keys.room('callbacks:http'), q.keys.rest('callback-failed'), ...args)
+    const args = ['AAAAAAAAAAAAAA', '', 'room', 'group', 1, '', 0, '0'] as const
+    const reply = await q.redis.moveJob(q.keys.rest('callback-failed'), q.keys.room('callbacks:http'), ...args)
     assert.equal(reply, 'unknown')
     assert.deepEqual(await q.contents(), {})
   })

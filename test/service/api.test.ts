@@ -240,6 +240,16 @@ describe('the API', () => {
     assert.match(metrics, /^downloader_jobs_unaccounted 0$/m)
   })
 
+  it('describes itself, for programs and for people', async () => {
+    const document = (await (await service.get('/openapi.json')).json()) as { openapi: string; paths: object }
+    assert.equal(document.openapi, '3.1.0')
+    assert.ok('/download' in document.paths)
+    const page = await service.get('/docs')
+    assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+    assert.match(await page.text(), /<code>\/download<\/code>/)
+    assert.match((await service.get('/docs/docs.css')).headers.get('content-type') ?? '', /^text\/css/)
+  })
+
   it('lists the aggregations that have pending jobs', async () => {
     const name = `counted ${Date.now()}`
     assert.equal(await pending(name), undefined)

@@ -75,9 +75,10 @@ describe('callbacks over Kafka and SQS', () => {
     const overHttp = await service.download({ url })
     await logged('callback delivered', byKafka)
     await logged('callback delivered', bySqs)
-    const { job_id, download_url, ...expected } = overHttp
+    const { job_id, download_url, timings: _, ...expected } = overHttp
     for (const body of [(await kafka.messages('same'))[0]?.value, messagesOf('same')[0]?.body]) {
-      const { job_id: id, download_url: where, ...callback } = JSON.parse(body ?? '')
+      const { job_id: id, download_url: where, timings, ...callback } = JSON.parse(body ?? '')
+      assert.equal(typeof timings.total, 'number')
       assert.deepEqual(callback, expected)
       assert.equal(where, download_url.replaceAll(job_id, id).replace(`/${job_id.slice(0, 3)}/`, `/${id.slice(0, 3)}/`))
     }

@@ -90,6 +90,9 @@ describe('the callback', () => {
       size: 'number',
       sha256: 'string',
       mime_type: 'string',
+      final_url: 'string',
+      redirects: 'number',
+      timings: 'object',
     }
     const url = origin.on('/fine', 'text')
     for (const job of [{ url }, { url, mime_type: 'image/*' }, { url: `${origin.url}/absent` }]) {
@@ -98,6 +101,21 @@ describe('the callback', () => {
       assert.deepEqual(types, keys)
       assert.deepEqual([callback.delivered, callback.delivery_error], [true, ''])
     }
+  })
+
+  it('says where the redirects ended, without the query, and how long it took', async () => {
+    const end = `${origin.on('/signed', 'text')}?signature=secret`
+    const url = origin.on('/moved', (_request, response) => response.writeHead(302, { location: `${end}#part` }).end())
+    const redirected = await service.download({ url })
+    assert.deepEqual([redirected.final_url, redirected.redirects], [`${origin.url}/signed`, 1])
+    const { dns, connect, tls, first_byte, total } = redirected.timings
+    for (const ms of [dns, connect, tls, first_byte, total]) assert.ok(Number.isInteger(ms) && ms >= 0, `${ms}`)
+    assert.ok(first_byte <= total && connect <= total && dns === 0 && tls === 0, JSON.stringify(redirected.timings))
+
+    const direct = await service.download({ url: url.replace('//', '//user:word@').replace('moved', 'signed#part') })
+    assert.deepEqual([direct.final_url, direct.redirects], [`${origin.url}/signed`, 0])
+    const failed = await service.download({ url: origin.url })
+    assert.deepEqual([failed.error_code, failed.final_url], ['http.404', `${origin.url}/`])
   })
 
   it('is JSON, and says so', async () => {
@@ -285,14 +303,19 @@ describe('the callback', () => {
 
   describe('says which', () => {
     it('address was refused; it is not retried', async () => {
-      const id = await service.enqueue({ url: 'http://127.0.0.2:9/' })
-      assertFailed(await service.receiver.callbackOf(id), /127\.0\.0\.2/, 'guard.private_address', 0)
+      const id = await service.enqueue({ url: 'http://away.localhost/' }) // it is also ::1
+      assertFailed(
+        await service.receiver.callbackOf(id),
+        /away\.localhost \(::1\) is loopback/,
+        'guard.private_address',
+        0,
+      )
       assert.equal(await attemptsOf(id), 1)
     })
 
     it('connection was refused; it is retried', async () => {
-      const id = await service.enqueue({ url: 'http://127.0.0.1:1/' })
-      assertFailed(await service.receiver.callbackOf(id), /refused by 127\.0\.0\.1:1/, 'connect.refused', 0)
+      const id = await service.enqueue({ url: 'http://127.0.0.1:2/' })
+      assertFailed(await service.receiver.callbackOf(id), /refused by 127\.0\.0\.1:2/, 'connect.refused', 0)
       assert.equal(await attemptsOf(id), 2)
     })
 

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Received, type Receiver, startReceiver } from '../support/http-receiver.ts'
+import { startLenientApi } from '../support/lenient-api.ts'
 import { type Service, startService } from '../support/service.ts'
 
 const BACKOFF_MS = 100
@@ -165,8 +166,9 @@ describe('a callback over HTTP', () => {
   })
 
   it('fails at once where it must not go: link-local and metadata addresses', async () => {
+    await using lenient = await startLenientApi(service)
     for (const host of ['169.254.169.254', '[fe80::1]', '[::ffff:169.254.169.254]', '100.100.100.200']) {
-      const id = await service.enqueue({ url, callback_dst: `http://${host}/` })
+      const id = await lenient.enqueue({ url, callback_dst: `http://${host}/` })
       const { code } = await logged('callback failed', id, 1)
       assert.equal(code, 'receiver.refused')
       await eventually(async () => assert.equal((await service.post(`/retry/${id}`)).status, 201))

@@ -24,7 +24,8 @@ describe("a job's journey, from POST to callback", () => {
   it('downloads, stores and calls back with every key', async () => {
     const url = origin.on('/picture', PNG)
     const id = await service.enqueue({ url, extra: 'foobar', mime_type: 'image/*', extract_image_size: true })
-    const callback = await service.receiver.callbackOf(id)
+    const { timings, ...callback } = await service.receiver.callbackOf(id)
+    assert.deepEqual(Object.keys(timings), ['dns', 'connect', 'tls', 'first_byte', 'total'])
     const place = `${id.slice(0, 3)}/${id}`
     assert.deepEqual(callback, {
       success: true,
@@ -41,6 +42,8 @@ describe("a job's journey, from POST to callback", () => {
       size: PNG.length,
       sha256: createHash('sha256').update(PNG).digest('hex'),
       mime_type: 'image/png',
+      final_url: url,
+      redirects: 0,
     })
     assert.deepEqual(await readFile(path.join(service.root, place)), PNG)
     assert.deepEqual(await readdir(service.tempDir), [])

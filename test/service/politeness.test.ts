@@ -46,7 +46,10 @@ describe('politeness', () => {
     const ids = await Promise.all(Array.from({ length: JOBS }, () => service.enqueue({ ...group, url })))
     const others = await Promise.all(
       Array.from({ length: 40 }, (_, i) => {
-        return service.enqueue({ ...group, url: healthy.on(`/${i}`, (_request, response) => void response.end('good')) })
+        return service.enqueue({
+          ...group,
+          url: healthy.on(`/${i}`, (_request, response) => void response.end('good')),
+        })
       }),
     )
     for (const id of others) assert.equal((await service.receiver.callbackOf(id)).success, true)

@@ -7,6 +7,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { startProxy } from '../processor/fetch/proxy-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { type LenientApi, startLenientApi } from '../support/lenient-api.ts'
 import { type RawOrigin, response, startRawOrigin } from '../support/origin.ts'
 import { type Service, startService } from '../support/service.ts'
 
@@ -167,6 +168,14 @@ describe('the request to the origin', () => {
     assert.equal(canary.connections, 0)
   })
 
+  it('is not sent where a redirect leads to the port of another service', async () => {
+    const location = 'http://127.0.0.1:6379/'
+    const url = origin.on('/to-redis', (_request, response) => response.writeHead(302, { location }).end())
+    const { error, error_code, response_code } = await service.download({ url })
+    assert.deepEqual([error_code, response_code], ['guard.port', 302])
+    assert.equal(error, 'refused port: 6379 of 127.0.0.1 is the port of Redis')
+  })
+
   describe("goes by the aggregation's proxy", () => {
     it('as its first job has it, as long as the aggregation lives', async () => {
       await using first = await startProxy()
@@ -199,11 +208,11 @@ describe('the request to the origin', () => {
       const callback = await service.download({
         url: origin.on('/proxied', 'ok'),
         aggr_id: 'no proxy',
-        aggr_proxy: 'http://me:proxysecret@127.0.0.1:1/',
+        aggr_proxy: 'http://me:proxysecret@127.0.0.1:2/',
       })
       const { error, error_code, response_code } = callback
       assert.deepEqual([error_code, response_code], ['proxy.failed', 0])
-      assert.match(error, /proxy failed: .*127\.0\.0\.1:1/)
+      assert.match(error, /proxy failed: .*127\.0\.0\.1:2/)
       assert.ok(!said(service).includes('proxysecret'))
     })
   })
@@ -236,7 +245,7 @@ describe('the request to the origin', () => {
       `${origin.url}/leads-away`,
       origin.on('/fine', 'fine'),
       `${origin.url}/absent`,
-      'http://127.0.0.1:1/',
+      'http://127.0.0.1:2/',
       'http://nobody.invalid/',
       `https://${new URL(origin.url).host}/`,
     ].map(withSecrets)
@@ -247,11 +256,11 @@ describe('the request to the origin', () => {
       assert.equal(resource_url, urls[i])
       for (const secret of secrets) assert.ok(!JSON.stringify(rest).includes(secret), JSON.stringify(rest))
     }
-    const refused = withSecrets('http://127.0.0.1:1/')
+    const refused = withSecrets('http://127.0.0.1:2/')
     const lost = await service.enqueue({ url: urls[2], callback_dst: refused, callback_error_dst: refused })
     await service.role('start').logged(({ msg, job_id }) => msg === 'callback failed' && job_id === lost)
     const log = said(service)
-    assert.ok(log.includes('/broken?') && log.includes('127.0.0.1:1'), 'the rest of the URLs is there')
+    assert.ok(log.includes('/broken?') && log.includes('127.0.0.1:2'), 'the rest of the URLs is there')
     for (const secret of secrets) assert.ok(!log.includes(secret), log.slice(log.indexOf(secret) - 300).slice(0, 400))
   })
 })
@@ -259,12 +268,16 @@ describe('the request to the origin', () => {
 describe('the address guard, as it is by default,', () => {
   let service: Service
   let canary: RawOrigin
+  /** Lets pass what ours refuses at once. */
+  let lenient: LenientApi
 
   before(async () => {
     canary = await startRawOrigin(() => response('secret'))
     service = await startService({ roles: ['start'], config: { processor: { allow_networks: [] } } })
+    lenient = await startLenientApi(service)
   })
   after(async () => {
+    await lenient[Symbol.asyncDispose]()
     await service[Symbol.asyncDispose]()
     await canary[Symbol.asyncDispose]()
   })
@@ -278,6 +291,7 @@ describe('the address guard, as it is by default,', () => {
       '0177.0.0.1',
       '127.0.0.1.',
       '１２７.0.0.1',
+      '%31%32%37.0.0.1',
       'localhost',
       'LOCALHOST.',
       'anything.localhost',
@@ -290,6 +304,9 @@ describe('the address guard, as it is by default,', () => {
       '[::127.0.0.1]',
       '[64:ff9b::127.0.0.1]',
       '[2002:7f00:1::1]',
+      '[64:ff9b:1::7f00:1]',
+      '[2001::7f00:1]',
+      '[2606:4700::5efe:7f00:1]',
     ],
     unspecified: ['0.0.0.0', '0', '[::]'],
     private: ['10.0.0.1', '172.16.0.1', '192.168.1.1', '[fd00::1]', '[::ffff:10.0.0.1]', '[64:ff9b::a00:1]'],
@@ -299,10 +316,24 @@ describe('the address guard, as it is by default,', () => {
     'reserved or broadcast': ['255.255.255.255', '240.0.0.1', '192.0.2.1'],
   }
 
-  it('refuses every address that is not public, and opens no connection', async () => {
+  it('refuses every address that is not public at the POST, as URL and as proxy', async () => {
+    for (const host of Object.values(hosts).flat()) {
+      const address = `http://${host}:${canary.port}/`
+      for (const [field, job] of [
+        ['url', { url: address }],
+        ['aggr_proxy', { url: 'http://far.example/', aggr_proxy: address }],
+      ] as const) {
+        const refusal = service.enqueue({ aggr_id: `by ${field}`, ...job })
+        await assert.rejects(refusal, (error: Error) => error.message.startsWith(`400: ${field}: refused address: `))
+      }
+    }
+    assert.equal(canary.connections, 0)
+  })
+
+  it('refuses every address that is not public where an API let it pass, and opens no connection', async () => {
     for (const [range, names] of Object.entries(hosts)) {
       const ids = names.flatMap((host) =>
-        ['http', 'https'].map((scheme) => service.enqueue({ url: `${scheme}://${host}:${canary.port}/` })),
+        ['http', 'https'].map((scheme) => lenient.enqueue({ url: `${scheme}://${host}:${canary.port}/` })),
       )
       for (const id of await Promise.all(ids)) {
         const { error_code, error, resource_url, response_code, success } = await service.receiver.callbackOf(id)
@@ -320,11 +351,12 @@ describe('the address guard, as it is by default,', () => {
   it('refuses such proxies too', async () => {
     for (const [i, scheme] of ['http', 'https'].entries()) {
       for (const url of ['http://far.example/', 'https://far.example/']) {
-        const { error_code, error } = await service.download({
+        const id = await lenient.enqueue({
           url,
           aggr_id: `by proxy ${i}`,
           aggr_proxy: `${scheme}://127.0.0.1:${canary.port}/`,
         })
+        const { error_code, error } = await service.receiver.callbackOf(id)
         assert.equal(error_code, 'guard.private_address', error)
       }
     }

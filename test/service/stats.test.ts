@@ -167,7 +167,7 @@ describe('GET /stats', () => {
         { url: page, mime_type: 'image/*' },
         { url: `${cut.url}/` },
         { url: origin.on('/broken', PNG.subarray(0, 20)), extract_image_size: true },
-        { url: 'http://127.0.0.1:1/' },
+        { url: 'http://127.0.0.1:2/' },
       ]
       for (const id of await Promise.all(jobs.map((job) => service.enqueue(job)))) await service.receiver.callbackOf(id)
       await becomes('processor', {

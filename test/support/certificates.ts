@@ -13,7 +13,7 @@ export interface Identity {
 }
 
 export interface Certificates extends AsyncDisposable {
-  /** The authority that signed `good`, `byName`, `expired` and `otherHost`: in PEM, and as a file for `NODE_EXTRA_CA_CERTS`. */
+  /** The authority that signed `good`, `byName`, `expired`, `notYetValid` and `otherHost`: in PEM, and as a file for `NODE_EXTRA_CA_CERTS`. */
   ca: string
   caFile: string
   /** For 127.0.0.1, localhost and `good.test`. */
@@ -21,6 +21,8 @@ export interface Certificates extends AsyncDisposable {
   /** For localhost, but not for its addresses. */
   byName: Identity
   expired: Identity
+  /** From 2048 on. */
+  notYetValid: Identity
   /** For `other.test` only. */
   otherHost: Identity
   selfSigned: Identity
@@ -39,12 +41,29 @@ export async function makeCertificates(): Promise<Certificates> {
     return read(name)
   }
 
-  async function signed(name: string, names: string, days: number): Promise<Identity> {
+  async function requested(name: string, names: string): Promise<void> {
     const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
     await openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
     await writeFile(path.join(dir, `${name}.ext`), `subjectAltName=${names}\n`)
+  }
+
+  async function signed(name: string, names: string, days: number): Promise<Identity> {
+    await requested(name, names)
     const files = ['-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', `${name}.ext`]
     await openssl('x509', '-req', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', ...files, '-days', `${days}`)
+    return read(name)
+  }
+
+  /** `openssl x509` can say when a certificate ends, but only `openssl ca` when it begins. */
+  async function signedFrom(name: string, names: string, begin: string): Promise<Identity> {
+    await requested(name, names)
+    const settings =
+      'database=index\nnew_certs_dir=.\nserial=ca.srl\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied'
+    await writeFile(path.join(dir, 'ca.cnf'), `[ca]\ndefault_ca=own\n[own]\n${settings}\n`)
+    await writeFile(path.join(dir, 'index'), '')
+    const files = ['-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', `${name}.ext`]
+    const dates = ['-startdate', begin, '-days', '2']
+    await openssl('ca', '-batch', '-config', 'ca.cnf', '-cert', 'ca.crt', '-keyfile', 'ca.key', ...files, ...dates)
     return read(name)
   }
 
@@ -60,6 +79,7 @@ export async function makeCertificates(): Promise<Certificates> {
     good: await signed('good', here, 2),
     byName: await signed('by-name', 'DNS:localhost', 2),
     expired: await signed('expired', here, -1),
+    notYetValid: await signedFrom('early', here, '20480101000000Z'),
     otherHost: await signed('other', 'DNS:other.test', 2),
     selfSigned: await selfSigned('self', `subjectAltName=${here}`),
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),

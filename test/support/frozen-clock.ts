@@ -52,8 +52,8 @@ end`
  */
 export async function freezeClock(redis: Client): Promise<FrozenClock> {
   const key = 'frozen-clock'
-  for (const [name, { numberOfKeys, lua }] of Object.entries(scripts)) {
-    redis.defineCommand(name, { numberOfKeys, lua: shim(key) + lua })
+  for (const [name, script] of Object.entries(scripts)) {
+    redis.defineCommand(name, { ...script, lua: shim(key) + script.lua })
   }
   let now = START_MS
   let servers = 0

@@ -40,6 +40,8 @@ export interface Snapshot {
   now: number
   rooms: Map<string, RoomState>
   rest: Map<string, Map<string, number>>
+  /** Of each reason and tag, as `<reason>:<tag>`. */
+  tagged: Map<string, Map<string, number>>
   requests: Map<string, string>
   states: Map<string, Map<string, string>>
   totals: Map<string, number>
@@ -138,6 +140,7 @@ export function readDump({ now, rows }: Dump, base: string): Snapshot {
     now,
     rooms: new Map(),
     rest: new Map(),
+    tagged: new Map(),
     requests: new Map(),
     states: new Map(),
     totals: new Map(),
@@ -149,19 +152,23 @@ export function readDump({ now, rows }: Dump, base: string): Snapshot {
 
 /** Reads one key into the snapshot; a key that nobody knows is an error. */
 function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row): void {
-  const { rooms, rest, requests, states } = snapshot
+  const { rooms, rest, tagged, requests, states } = snapshot
   const name = key.slice(base.length)
-  const [, own, id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  const [, own, id = ''] = /^(request|state|rest|instances|reports|series|tags):(.*)$/s.exec(name) ?? []
   if (own === 'request') return void requests.set(id, value[0] ?? '')
   if (own === 'state') return void states.set(id, texts(value))
-  if (own === 'rest') return void rest.set(id, numbers(value))
+  if (own === 'rest') return void (id.includes(':') ? tagged : rest).set(id, numbers(value))
   if (own) return
+  if (name.startsWith('idempotency:') || name === 'retries') {
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
+    return
+  }
   if (name === 'totals') {
     snapshot.totals = numbers(value)
     return
   }
   if (name === 'imported') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     return
   }
   if (name === 'rooms') {
@@ -182,11 +189,11 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   else if (part === 'lanes') room.lanes.set(group, numbers(value))
   else if (part === 'queue') room.queues.set(group, numbers(value))
   else if (part === 'host' || part === 'pace') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     if (part === 'host') room.hosts.set(group, texts(value))
     else room.paces.set(group, Number(value[0]))
   } else if (part === 'call') {
-    assert.ok(ttlMs > 0, `${key} stays for ever`)
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
   } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
   else if (list === 'groups' || list === 'overrides') room[list] = texts(value)
@@ -269,10 +276,25 @@ export function checkBooks(snapshot: Snapshot, { since }: CheckOptions = {}): vo
     assert.equal(where.length, 1, `job ${id} is in more than one place: ${where.join(', ')}`)
     assert.ok(snapshot.requests.has(id) || snapshot.states.has(id), `job ${id} has no record, but is ${where}`)
   }
+  checkTags(snapshot)
   const jobs = new Set([...snapshot.requests.keys(), ...snapshot.states.keys()])
   for (const id of jobs) assert.ok(places.has(id), `job ${id} is in no place`)
   const { totals } = snapshot
   assert.equal((totals.get('accepted') ?? 0) - (totals.get('gone') ?? 0), jobs.size, 'jobs accepted and not gone')
+}
+
+/** What is found by a tag is what rests and has it. */
+function checkTags({ rest, tagged, states }: Snapshot): void {
+  const expected = new Map<string, Map<string, number>>()
+  for (const [reason, ids] of rest) {
+    for (const [id, since] of ids) {
+      for (const tag of JSON.parse(states.get(id)?.get('tags') ?? '[]') as string[]) {
+        const name = `${reason}:${tag}`
+        expected.set(name, (expected.get(name) ?? new Map()).set(id, since))
+      }
+    }
+  }
+  assert.deepEqual(new Map([...tagged].sort()), new Map([...expected].sort()), 'what rests is found by its tags')
 }
 
 function checkClaims(name: string, room: RoomState, before: RoomState | undefined): void {

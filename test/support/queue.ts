@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
 import type { DownloadRequest } from '../../src/jobs/job.ts'
 import { downloadsRoom, type Place } from '../../src/jobs/places.ts'
-import type { Patch } from '../../src/jobs/record.ts'
+import { type Patch, packRequest } from '../../src/jobs/record.ts'
 import { type Keys, keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
 import { type Client, connect, type RedisConfig } from '../../src/queue/redis.ts'
@@ -36,6 +36,20 @@ export interface TestQueue extends AsyncDisposable {
   contents(): Promise<Record<string, unknown>>
   /** Recounts everything, see `checkInvariants`. */
   check(options?: CheckOptions): Promise<Snapshot>
+}
+
+/**
+ * Adds one job by the script itself, under an id that the test chooses.
+ *
+ * @returns what became of it: `added`, `known` …
+ */
+export async function addByScript(
+  redis: Client,
+  room: string,
+  job: { id: string; request?: string; group?: string; terms?: string; gift?: string; delayMs?: number },
+): Promise<string | undefined> {
+  const { id, request: text = packRequest(request()), group = 'group', terms = '8', gift = '', delayMs = 0 } = job
+  return (await redis.addJobs(room, 0, id, text, group, terms, gift, delayMs, 0, 0, '', ''))[1]
 }
 
 /** A signal that never aborts. */
@@ -80,7 +94,7 @@ export function openQueue({ addr }: Pick<TestRedis, 'addr'>, where: Partial<Redi
       return (await room.claim(count, never)).claims
     },
     settle: (room, claim, place, patch = {}) => room.settle(claim, { place, patch }, never),
-    extend: (room, ...claims) => room.extend(claims),
+    extend: async (room, ...claims) => (await room.extend(claims.map((claim) => ({ claim })))).lost,
     travel: (ms) => travel(redis, base, ms),
     contents: async () => contentsOf(await dumpOf(redis, base)),
     check: (options) => checkInvariants(redis, base, options),

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Callback } from '../../src/jobs/callback.ts'
 import { type Receiver, startReceiver } from './http-receiver.ts'
+import { assertDocumented } from './openapi.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 
 export const mainFile = path.resolve(import.meta.dirname, '../../dist/main.js')
@@ -97,7 +98,7 @@ type Tree = Record<string, unknown>
 
 export interface ServiceOptions {
   /** Sections that are laid over the test's configuration, key by key. */
-  config?: { redis?: Tree; api?: Tree; processor?: Tree; notifier?: Tree; backends?: Tree }
+  config?: { redis?: Tree; api?: Tree; processor?: Tree; notifier?: Tree; backends?: Tree; log?: Tree; tracing?: Tree }
   /** The processes to run; `api`, `processor` and `notifier` by default. */
   roles?: string[]
   env?: NodeJS.ProcessEnv
@@ -121,6 +122,8 @@ export interface Service {
   enqueue(job: Tree): Promise<string>
   /** Enqueues, and waits for the callback. */
   download(job: Tree): Promise<Callback>
+  /** Asks the API; every answer is compared with its OpenAPI document. */
+  send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
   get(path: string): Promise<Response>
   [Symbol.asyncDispose](): Promise<void>
@@ -148,6 +151,8 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
     notifier: { stats_interval: 100, retry_backoff_ms: 50, ...config.notifier },
     backends: { http: { timeout: 5 }, ...config.backends },
+    ...(config.log && { log: config.log }),
+    ...(config.tracing && { tracing: config.tracing }),
   }
   const configFile = path.join(dir, 'config.json')
   await writeFile(configFile, JSON.stringify(whole))
@@ -192,13 +197,14 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     async download(job) {
       return receiver.callbackOf(await service.enqueue(job))
     },
-    post: (path, body, headers = {}) =>
-      fetch(`${url}${path}`, {
-        method: 'POST',
-        headers,
-        body: typeof body === 'string' || body === undefined ? (body ?? null) : JSON.stringify(body),
-      }),
-    get: (path) => fetch(`${url}${path}`),
+    async send(method, path, body, headers = {}) {
+      const text = typeof body === 'string' || body === undefined ? (body ?? null) : JSON.stringify(body)
+      const response = await fetch(`${url}${path}`, { method, headers, body: text })
+      await assertDocumented(method, `${url}${path}`, response)
+      return response
+    },
+    post: (path, body, headers) => service.send('POST', path, body, headers),
+    get: (path) => service.send('GET', path),
     async [Symbol.asyncDispose]() {
       await Promise.all(roles.map((role) => role.end('SIGKILL')))
       await receiver[Symbol.asyncDispose]()

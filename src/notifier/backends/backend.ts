@@ -5,9 +5,10 @@ export interface Backend {
   /**
    * Delivers one callback to the job's `callback_dst`; resolves once the receiver has accepted it.
    *
+   * @param traceparent of the trace that this delivery belongs to, for the receiver
    * @throws {JobError} `receiver.*`: retriable when the receiver may accept it later, permanent when it never will
    * @throws the signal's reason, when it aborts: a stop of ours is no failed attempt
    */
-  deliver(destination: string, callback: Callback, signal: AbortSignal): Promise<void>
+  deliver(destination: string, callback: Callback, signal: AbortSignal, traceparent?: string): Promise<void>
   close(): Promise<void>
 }

@@ -33,12 +33,13 @@ export function httpBackend(config: z.infer<typeof HttpConfig>, dispatcher: Disp
   const timeoutMs = config.timeout * 1000
 
   return {
-    async deliver(destination, callback, signal) {
+    async deliver(destination, callback, signal, traceparent) {
       signal.throwIfAborted()
       const { origin, path, authorization } = parseDestination(destination)
       const body = JSON.stringify(callback)
       const headers = ['content-type', 'application/json', 'user-agent', 'downloader']
       if (authorization !== undefined) headers.push('authorization', authorization)
+      if (traceparent !== undefined) headers.push('traceparent', traceparent)
       if (key !== undefined) headers.push(...signature(key, callback.job_id, body))
 
       const request = { origin, path, method: 'POST', headers, body } as const

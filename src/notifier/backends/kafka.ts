@@ -83,14 +83,15 @@ export function kafkaBackend(config: KafkaConfig, log: Log): Backend {
   }
 
   return {
-    async deliver(topic, callback, signal) {
+    async deliver(topic, callback, signal, traceparent) {
       signal.throwIfAborted()
       if (closed) throw new JobError('receiver.unreachable', 'the notifier stops', { retriable: true })
       if (!isTopicName(topic)) {
         const text = `${JSON.stringify(topic.slice(0, 249))} is no name for a Kafka topic`
         throw new JobError('receiver.refused', text, { retriable: false })
       }
-      const message = { key: callback.job_id, value: JSON.stringify(callback) }
+      const headers = traceparent === undefined ? {} : { traceparent }
+      const message = { key: callback.job_id, value: JSON.stringify(callback), headers }
       const line = lineTo(topic)
       const sending = line.send(topic, message) // kafkajs cannot be interrupted: it may end after we have left
       try {

@@ -46,12 +46,20 @@ export function sqsBackend(config: SqsConfig, dispatcher: Dispatcher): Backend {
     return loading
   }
 
-  async function send(queue: URL, callback: { job_id: string }, signal: AbortSignal): Promise<void> {
+  async function send(
+    queue: URL,
+    callback: { job_id: string },
+    signal: AbortSignal,
+    traceparent?: string,
+  ): Promise<void> {
     const { SendMessageCommand, SQSClient } = await loadSdk()
     const id = callback.job_id
     const command = new SendMessageCommand({
       QueueUrl: queue.href,
       MessageBody: sqsText(JSON.stringify(callback)),
+      ...(traceparent && {
+        MessageAttributes: { traceparent: { DataType: 'String', StringValue: traceparent } },
+      }),
       ...(queue.pathname.endsWith('.fifo') ? { MessageGroupId: id, MessageDeduplicationId: id } : {}),
     })
     const options = clientOptions(queue, config)
@@ -66,14 +74,14 @@ export function sqsBackend(config: SqsConfig, dispatcher: Dispatcher): Backend {
   }
 
   return {
-    async deliver(destination, callback, signal) {
+    async deliver(destination, callback, signal, traceparent) {
       signal.throwIfAborted()
       const queue = queueUrl(destination, config.endpoint)
       try {
         await withDeadline(
           DEADLINE_MS,
           signal,
-          (signal) => unlessAborted(send(queue, callback, signal), signal),
+          (signal) => unlessAborted(send(queue, callback, signal, traceparent), signal),
           () => late(queue),
         )
       } catch (error) {

@@ -12,12 +12,14 @@ export interface Source {
 export interface BodyQueue {
   push(chunk: Uint8Array): void
   end(): void
-  /** What is queued is dropped: the reader learns at once. */
+  /** What is queued is read first: a rest can be asked for. Whoever aborted reads no more, and learns at once. */
   fail(error: unknown): void
   readonly readable: ResponseBody
 }
 
 export interface ResponseBody extends AsyncIterable<Uint8Array> {
+  /** Bytes that have come, as they travel. */
+  readonly bytes: number
   /**
    * Lets go of what has not been read: a little is read off so that the connection can be used again; else it is closed.
    * Resolves when the origin has this request open no more.
@@ -25,11 +27,20 @@ export interface ResponseBody extends AsyncIterable<Uint8Array> {
   discard(): Promise<void>
 }
 
+export interface Speed {
+  /** 0 means none. */
+  bytesPerS: number
+  /** How long the reader waits, in all, before it is judged. */
+  windowMs: number
+}
+
 export interface BodyQueueOptions {
   source: Source
   /** Longest time that the reader waits for a byte. */
   stallTimeoutMs: number
   stalled(): Error
+  minSpeed: Speed
+  tooSlow(bytesPerS: number): Error
   /** Bytes that the body will have, when its head said so. */
   length?: number | undefined
 }
@@ -40,11 +51,14 @@ const highWaterMark = 64 * 1024
 const discardBytes = 16 * 1024
 const discardMs = 100
 
-export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueueOptions): BodyQueue {
+export function bodyQueue(options: BodyQueueOptions): BodyQueue {
+  const { source, stallTimeoutMs, stalled, minSpeed, tooSlow, length } = options
   type Result = IteratorResult<Uint8Array, undefined>
   const chunks: Uint8Array[] = []
   const done: Result = { done: true, value: undefined }
   let queued = 0
+  let bytes = 0
+  const window = { bytes: 0, waitedMs: 0, waitsSince: 0 }
   let discarded: number | undefined // bytes since nobody wants them
   let outcome: { error?: unknown } | undefined
   let reader: { resolve(result: Result): void; reject(error: unknown): void } | undefined
@@ -59,7 +73,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
     const value = chunks.shift()
     if (value !== undefined) {
       queued -= value.length
-      if (queued <= highWaterMark) source.resume()
+      if (queued <= highWaterMark && outcome === undefined) source.resume()
       return Promise.resolve({ done: false, value })
     }
     if (discarded !== undefined) return Promise.resolve(done)
@@ -67,6 +81,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
     return new Promise((resolve, reject) => {
       reader = { resolve, reject }
       // Counts only while somebody waits: time that the reader takes is not the origin's.
+      window.waitsSince = performance.now()
       timer = timer?.refresh() ?? setTimeout(() => reader && source.fail(stalled()), stallTimeoutMs)
     })
   }
@@ -80,6 +95,16 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
     if ('error' in result) waiting?.reject(result.error)
     else waiting?.resolve(done)
     ended()
+  }
+
+  /** The reader waits no more. One that comes too slowly is given up after a window; what waits for ever has stalled. */
+  function judgeSpeed(): void {
+    window.waitedMs += performance.now() - window.waitsSince
+    if (window.waitedMs < minSpeed.windowMs) return
+    const bytesPerS = Math.floor((bytes - window.bytes) / (window.waitedMs / 1000))
+    window.bytes = bytes
+    window.waitedMs = 0
+    if (bytesPerS < minSpeed.bytesPerS) source.fail(tooSlow(bytesPerS))
   }
 
   const giveUp = () => source.fail(new Error('nobody wants the rest of the body'))
@@ -103,6 +128,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
 
   return {
     push(chunk) {
+      bytes += chunk.length
       if (discarded !== undefined) {
         discarded += chunk.length
         if (discarded > discardBytes) giveUp()
@@ -110,6 +136,7 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
         const { resolve } = reader
         reader = undefined
         resolve({ done: false, value: chunk })
+        judgeSpeed()
       } else {
         chunks.push(chunk)
         queued += chunk.length
@@ -117,12 +144,11 @@ export function bodyQueue({ source, stallTimeoutMs, stalled, length }: BodyQueue
       }
     },
     end: () => settle({}),
-    fail(error) {
-      chunks.length = 0
-      queued = 0
-      settle({ error })
-    },
+    fail: (error) => settle({ error }),
     readable: {
+      get bytes() {
+        return bytes
+      },
       discard,
       [Symbol.asyncIterator]: () => ({
         next,

@@ -1,11 +1,14 @@
 import { Client } from 'undici'
-import type { GuardedConnector } from '../../net/connector.ts'
+import { type ConnectTimings, type GuardedConnector, noTimings } from '../../net/connector.ts'
+import { mostHeaderBytes } from './errors.ts'
 
 /** A connection, or one to be made, for one exchange at a time. One of `release` and `destroy` ends it. */
 export interface Lease {
   readonly client: Client
   /** Whether the connection has served before: then the server may be closing it just as we use it. */
   isUsed(): boolean
+  /** Of making the connection for this lease; all 0 where it was there. */
+  readonly timings: ConnectTimings
   /** After an exchange that ended well: the connection may serve again. */
   release(): void
   /** Closes the connection, or gives up making it. */
@@ -31,6 +34,8 @@ interface Entry {
   key: string
   client: Client
   used: boolean
+  /** Of the lease that has it. */
+  timings: ConnectTimings
   /** Gives up on the connection that is being made. */
   cancel(): void
 }
@@ -39,7 +44,7 @@ const options = {
   headersTimeout: 0, // undici's timers tick once a second: the exchange has its own
   bodyTimeout: 0,
   keepAliveMaxTimeout: 10_000, // servers may offer minutes; a processor talks to thousands of them
-  maxHeaderSize: 64 * 1024, // Node's 16 KiB are too few for the cookies and policies of some sites
+  maxHeaderSize: mostHeaderBytes,
 }
 
 /**
@@ -60,10 +65,10 @@ export function clients(mostIdle: number): Clients {
     const client = new Client(origin, {
       ...options,
       connect(target, callback) {
-        connecting = connect(target, callback)
+        connecting = connect(target, callback, entry.timings)
       },
     })
-    const entry: Entry = { key, client, used: false, cancel: () => connecting?.destroy() }
+    const entry: Entry = { key, client, used: false, timings: noTimings(), cancel: () => connecting?.destroy() }
     client.on('connect', () => {
       connecting = undefined
       entry.used = false
@@ -105,8 +110,10 @@ export function clients(mostIdle: number): Clients {
       const latest = fresh ? undefined : idleByKey.get(destination.key)?.at(-1)
       if (latest !== undefined) leaveIdle(latest)
       const entry = latest ?? add(destination)
+      entry.timings = noTimings()
       return {
         client: entry.client,
+        timings: entry.timings,
         isUsed: () => entry.used,
         release: () => rest(entry),
         destroy: () => remove(entry),

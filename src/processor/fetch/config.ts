@@ -1,20 +1,18 @@
 import { z } from 'zod'
 import { milliseconds } from '../../milliseconds.ts'
-import { parseNetwork } from '../../net/address-guard.ts'
+import { AllowNetworks, AllowPorts } from '../../net/config.ts'
 import { headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
-
-const Network = z.string().superRefine((text, issues) => {
-  try {
-    parseNetwork(text)
-  } catch (error) {
-    issues.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
-  }
-})
+import { credentials } from './headers.ts'
 
 const Header = z
   .union([z.string(), z.number().int()], 'must be a string or an integer')
   .transform(String)
   .refine((value) => !unsafeHeaderValue.test(value), 'must not hold CR, LF or NUL')
+
+const HeaderName = z
+  .string()
+  .regex(headerName, 'is not a header name')
+  .refine((name) => !credentials.includes(name.toLowerCase()), 'credentials go to no other origin')
 
 const Headers = z.record(z.string(), Header).superRefine((headers, issues) => {
   for (const name of Object.keys(headers)) {
@@ -26,6 +24,8 @@ const Headers = z.record(z.string(), Header).superRefine((headers, issues) => {
 export const FetchConfig = z.object({
   /** Defaults for every request; a job's own headers win. */
   request_headers: Headers.default({}),
+  /** Names of headers that also go where a redirect leads to on another origin. */
+  redirect_headers: z.array(HeaderName).default([]),
   /** Largest decoded body; 0 means no limit. */
   max_bytes: z.number().int().min(0).default(0),
   /** For the name, the connection and the TLS handshake together. */
@@ -33,7 +33,15 @@ export const FetchConfig = z.object({
   headers_timeout_ms: milliseconds.default(30_000),
   /** Longest time without a byte of body. */
   stall_timeout_ms: milliseconds.default(30_000),
-  /** CIDRs that are exempt from the address guard. */
-  allow_networks: z.array(Network).default([]),
+  /** A body that comes slower than this over a whole window is given up; 0 means no limit. */
+  min_bytes_per_s: z.number().int().min(0).default(100),
+  /** Seconds that we wait for bytes; time that our own disk takes does not count. */
+  min_speed_window_s: z.number().positive().max(86_400).default(60),
+  /** Most decoded bytes for each byte received, once a body is no small one; 0 means no limit. */
+  max_decode_ratio: z.number().min(0).default(200),
+  /** Addresses that are not public, and may be downloaded from all the same. */
+  allow_networks: AllowNetworks,
+  /** Ports that have other uses than HTTP, and may be downloaded from all the same. */
+  allow_ports: AllowPorts,
 })
 export type FetchConfig = z.infer<typeof FetchConfig>

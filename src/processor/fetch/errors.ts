@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { errors } from 'undici'
 import { type ErrorCode, JobError } from '../../jobs/errors.ts'
+import { tlsCode } from './tls-codes.ts'
 
 /** Where an exchange was when it failed. */
 export interface Circumstances {
@@ -12,26 +13,8 @@ export interface Circumstances {
   redirectStatus: number
 }
 
-/** What Node says about certificates. The rest of TLS begins with one of `tlsPrefixes`. */
-const certificateCodes: Record<string, ErrorCode> = {
-  CERT_HAS_EXPIRED: 'tls.expired',
-  CERT_NOT_YET_VALID: 'tls.expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls.hostname',
-  CERT_CHAIN_TOO_LONG: 'tls.untrusted',
-  CERT_REJECTED: 'tls.untrusted',
-  CERT_REVOKED: 'tls.untrusted',
-  CERT_SIGNATURE_FAILURE: 'tls.untrusted',
-  CERT_UNTRUSTED: 'tls.untrusted',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls.untrusted',
-  INVALID_CA: 'tls.untrusted',
-  INVALID_PURPOSE: 'tls.untrusted',
-  PATH_LENGTH_EXCEEDED: 'tls.untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls.untrusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'tls.untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls.untrusted',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls.untrusted',
-}
-const tlsPrefixes = /^(ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$)/
+/** Of one head. Node's 16 KiB are too few for the cookies and policies of some sites. */
+export const mostHeaderBytes = 64 * 1024
 
 /** Failures of the connection before a response came; `{host}` stands for where it went. */
 const connectionCodes: Record<string, [ErrorCode, string]> = {
@@ -40,13 +23,17 @@ const connectionCodes: Record<string, [ErrorCode, string]> = {
   EPIPE: ['connect.reset', '{host} closed the connection without a response'],
   UND_ERR_SOCKET: ['connect.reset', '{host} closed the connection without a response'],
   ETIMEDOUT: ['connect.timeout', 'no connection to {host}: the system gave up waiting'],
+  ENETUNREACH: ['connect.unreachable', 'no route to {host}: ENETUNREACH'],
+  EHOSTUNREACH: ['connect.unreachable', 'no route to {host}: EHOSTUNREACH'],
+  EHOSTDOWN: ['connect.unreachable', 'no route to {host}: EHOSTDOWN'],
+  ENETDOWN: ['connect.unreachable', 'no route to {host}: ENETDOWN'],
 }
 
 /**
  * Responses that contradict themselves, or what undici asserts of any (a status of at least 100); beside what its parser
  * cannot read: those errors have no codes.
  */
-const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ERR_ASSERTION'])
+const malformedCodes = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ERR_ASSERTION'])
 
 /** The one place that says what a failure of the network, of TLS or of the protocol means. */
 export function networkFailure(cause: unknown, { host, status, redirectStatus }: Circumstances): JobError {
@@ -54,14 +41,19 @@ export function networkFailure(cause: unknown, { host, status, redirectStatus }:
   const code = codeOf(cause)
   const options = { cause, responseCode: status || redirectStatus, retriable: true }
 
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') return tooManyHeaders(host, `${mostHeaderBytes} bytes`, options)
   if (status > 0 && !isUnreadable(cause)) {
     return new JobError('body.truncated', `unexpected EOF: ${host} ended the response early`, options)
   }
-  if (malformedCodes.has(code) || isParserError(cause)) {
+  if (isHttp2(cause)) {
+    const text = `${host} speaks HTTP/2 only: it does so before it was agreed on`
+    return new JobError('response.http2_only', text, { ...options, retriable: false })
+  }
+  if (malformedCodes.has(code) || isParserError(cause) || isOutOfTurn(cause)) {
     const text = `${host} answered with something that is not HTTP: ${textOf(cause)}`
     return new JobError('response.malformed', text, options)
   }
-  const tls = certificateCodes[code] ?? (tlsPrefixes.test(code) ? 'tls.failed' : undefined)
+  const tls = tlsCode(code)
   if (tls !== undefined) {
     return new JobError(tls, `TLS Error Occured: ${textOf(cause)}`, { cause, responseCode: 0, retriable: false })
   }
@@ -88,6 +80,12 @@ export function proxyRefusal(proxyHost: string, status: number): JobError {
   return new JobError('proxy.failed', `proxy failed: ${proxyHost} answered ${statusText(status)}`, {
     retriable: status >= 500,
   })
+}
+
+/** @param most with its unit */
+export function tooManyHeaders(host: string, most: string, about: { responseCode: number; cause?: unknown }): JobError {
+  const text = `${host} sent more than ${most} of headers`
+  return new JobError('limit.headers', text, { ...about, retriable: false })
 }
 
 /** What zlib says about a body that it cannot decode. */
@@ -119,7 +117,7 @@ export function statusFailure(
 }
 
 /** `404 Not Found`: the standard's words where it has some, else the server's own. */
-function statusText(status: number, reason = ''): string {
+export function statusText(status: number, reason = ''): string {
   return `${status} ${STATUS_CODES[status] ?? printable(reason, 80)}`.trimEnd()
 }
 
@@ -135,6 +133,17 @@ function codeOf(error: unknown): string {
 
 function isParserError(error: unknown): error is Error {
   return error instanceof errors.HTTPParserError
+}
+
+/** The other side's SETTINGS frame, which begins a connection in HTTP/2 (RFC 9113, section 3.4): in clear, or without ALPN. */
+function isHttp2(error: unknown): boolean {
+  const data = isParserError(error) && 'data' in error ? String(error.data) : ''
+  return data.startsWith('\0') && data.slice(3, 9) === '\x04\0\0\0\0\0' // length, type, flags and stream
+}
+
+/** undici gives no code of its own to 100 and 101, which it was not asked for. */
+function isOutOfTurn(error: unknown): boolean {
+  return error instanceof errors.SocketError && /^bad (response|upgrade)$/.test(error.message)
 }
 
 /** Bytes that the parser stumbled over; there are none where a body just ended. */

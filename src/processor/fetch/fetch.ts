@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Journey } from './journey.ts'
+import type { Rest, Version } from './version.ts'
 
 export interface FetchRequest {
   /** http or https; credentials in it are sent as Basic authorization. */
@@ -9,6 +11,10 @@ export interface FetchRequest {
   proxy?: string | undefined
   /** Most bytes of decoded body; 0 means no limit. */
   maxBytes: number
+  /** What is missing of a file whose beginning is there already; whoever gets the whole instead has to begin anew. */
+  rest?: Rest | undefined
+  /** Told as it goes: what came of a fetch that failed, too. */
+  journey?: Journey | undefined
 }
 
 /** A response below 400, its body not yet read. Read `body` to its end, or call `discard`. */
@@ -18,6 +24,10 @@ export interface FetchResponse {
   /** Where the redirects ended. */
   url: string
   redirects: number
+  /** Where in the file `body` begins: at 0, unless it is the `rest` that was asked for, or the first part of it. */
+  from: number
+  /** Given where the rest can be asked for, should the body end early; it is identity-encoded then, as far as we know. */
+  version: Version | undefined
   /**
    * The decoded content, to be read once. Ends properly or throws a {JobError}: `body.truncated` (text contains
    * `unexpected EOF`), `response.malformed`, `body.encoding`, `timeout.stall`, `limit.bytes`; or the signal's reason.

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import { JobError } from '../../jobs/errors.ts'
 import type { AddressGuard } from '../../net/address-guard.ts'
-import { guardedConnector, refusal } from '../../net/connector.ts'
+import { guardedConnector } from '../../net/connector.ts'
+import { urlRefusal } from '../../net/refusals.ts'
 import { basicAuthorization, withoutConnectionHeaders } from '../../net/request-headers.ts'
 import type { Resolver } from '../../net/resolver.ts'
 import type { FetchConfig } from './config.ts'
@@ -9,13 +9,17 @@ import { connections, type Route } from './connections.ts'
 import { received } from './content.ts'
 import { networkFailure, proxyRefusal, statusFailure } from './errors.ts'
 import { exchange, type Response } from './exchange.ts'
-import type { Fetcher } from './fetch.ts'
-import { type RequestHead, redirectedHead, requestHead } from './headers.ts'
+import type { Fetcher, FetchRequest, FetchResponse } from './fetch.ts'
+import { headersForOthers, type RequestHead, redirectedHead, requestHead, restHead } from './headers.ts'
+import { type Journey, newJourney } from './journey.ts'
 import { type HttpProxy, parseProxy } from './proxy.ts'
+import { isHttp, isSameHome, mostRedirects, redirectTarget, tooManyRedirects } from './redirects.ts'
 import { retryAfterMs } from './retry-after.ts'
+import { unexpected } from './unexpected.ts'
+import { asksForWhole, isRest } from './version.ts'
 
 export interface FetcherOptions {
-  config: Pick<FetchConfig, 'request_headers' | 'connect_timeout_ms' | 'headers_timeout_ms' | 'stall_timeout_ms'>
+  config: Omit<FetchConfig, 'allow_networks' | 'max_bytes'>
   guard: AddressGuard
   /** Stays the caller's to close. */
   resolver: Resolver
@@ -31,25 +35,23 @@ interface Hop {
   proxy: HttpProxy | undefined
   /** Status of the redirect that led here; 0 when none did. */
   redirectStatus: number
+  journey: Journey
 }
-
-const mostRedirects = 10
-/** RFC 9110, section 15.4; 300 and 304 are contents like any other. So is a redirect that does not say where to. */
-const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 /**
  * The HTTP client of the processor. The guard judges what is connected to: the origin on every hop, or the proxy. Behind
- * a proxy it judges only an address in the URL itself, since names are the proxy's to resolve.
+ * a proxy it judges only what stands in the URL itself, port and address, since names are the proxy's to resolve.
  */
 export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetcher {
   const connectTimeoutMs = config.connect_timeout_ms
   const defaultHeaders = withoutConnectionHeaders(config.request_headers)
+  const forOthers = headersForOthers(config.redirect_headers)
+  const minSpeed = { bytesPerS: config.min_bytes_per_s, windowMs: config.min_speed_window_s * 1000 }
   const open = connections(guardedConnector({ guard, resolver, connectTimeoutMs, ca }), connectTimeoutMs)
 
   async function ask(hop: Hop, signal: AbortSignal): Promise<Response> {
     const { url, proxy, redirectStatus } = hop
-    const address = url.hostname.replace(/^\[|\]$/g, '')
-    const refused = proxy !== undefined && isIP(address) > 0 ? refusal(guard, address, [address]) : undefined
+    const refused = proxy === undefined ? undefined : urlRefusal(guard, url)
     if (refused !== undefined) throw networkFailure(refused, { host: url.host, status: 0, redirectStatus })
 
     const route = open.to(url, proxy)
@@ -72,9 +74,35 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
         redirectStatus: hop.redirectStatus,
         headersTimeoutMs: config.headers_timeout_ms,
         stallTimeoutMs: config.stall_timeout_ms,
+        minSpeed,
+        journey: hop.journey,
       },
       signal,
     )
+  }
+
+  /** Asks for `url`, and for where its redirects lead. */
+  async function follow(url: URL, head: RequestHead, request: FetchRequest, signal: AbortSignal) {
+    const proxy = request.proxy ? parseProxy(request.proxy) : undefined
+    const limits = { bytes: request.maxBytes, ratio: config.max_decode_ratio }
+    const journey = request.journey ?? newJourney()
+    let hop: Hop = { url, head, proxy, redirectStatus: 0, journey }
+    for (let redirects = 0; ; redirects++) {
+      journey.url = hop.url.origin + hop.url.pathname
+      journey.redirects = redirects
+      const response = await ask(hop, signal)
+      try {
+        failOnStatus(response, hop)
+        const target = redirectTarget(response, hop.url)
+        if (target === undefined) return received(response, hop.url, redirects, limits, hop.head.decodes)
+        if (redirects === mostRedirects) throw tooManyRedirects(response.status)
+        hop = nextHop(hop, target, response.status, forOthers)
+        await response.body.discard()
+      } catch (error) {
+        await response.body.discard()
+        throw error
+      }
+    }
   }
 
   return {
@@ -82,25 +110,29 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
       signal.throwIfAborted()
       const { url, authorization } = withoutUserinfo(parseUrl(request.url))
       const head = requestHead(defaultHeaders, request.headers, authorization)
-      const proxy = request.proxy ? parseProxy(request.proxy) : undefined
-      let hop: Hop = { url, head, proxy, redirectStatus: 0 }
-      for (let redirects = 0; ; redirects++) {
-        const response = await ask(hop, signal)
-        try {
-          failOnStatus(response, hop)
-          const location = locationOf(response)
-          if (location === undefined) return received(response, hop.url, redirects, request.maxBytes, hop.head.decodes)
-          if (redirects === mostRedirects) throw tooManyRedirects(response.status)
-          hop = follow(hop, location, response.status)
-          await response.body.discard()
-        } catch (error) {
-          await response.body.discard()
-          throw error
-        }
+      const { rest } = request
+      if (rest === undefined) return wholeOf(await follow(url, head, request, signal), head)
+      const response = await follow(url, restHead(head, rest), request, signal).catch(unlessFinal)
+      if (response?.status === 206 && isRest({ ...response, url: new URL(response.url) }, rest)) {
+        return { ...response, ...rest }
       }
+      if (response && response.status !== 206) return response
+      await response?.discard()
+      return follow(url, head, request, signal)
     },
     close: open.close,
   }
+}
+
+/** Whoever asks for a part, or on a condition, gets no version: the rest of that is not ours to ask for. */
+function wholeOf(response: FetchResponse, { headers }: RequestHead): FetchResponse {
+  return response.version === undefined || asksForWhole(headers) ? response : { ...response, version: undefined }
+}
+
+/** A refusal for good may be one of the range (416, and what firewalls answer): the whole may be had all the same. */
+function unlessFinal(error: unknown): undefined {
+  if (error instanceof JobError && !error.retriable && error.responseCode > 0) return
+  throw error
 }
 
 /** @throws {JobError} `request.invalid`, `guard.scheme` */
@@ -115,10 +147,6 @@ function parseUrl(text: string): URL {
   return url
 }
 
-function isHttp({ protocol }: URL): boolean {
-  return protocol === 'http:' || protocol === 'https:'
-}
-
 /** Credentials are to get into no text, and no relative redirect is to bring them back. */
 function withoutUserinfo(url: URL): { url: URL; authorization: string | undefined } {
   const authorization = basicAuthorization(url)
@@ -130,42 +158,19 @@ function withoutUserinfo(url: URL): { url: URL; authorization: string | undefine
   return { url, authorization }
 }
 
-/** @throws {JobError} `http.*`; `proxy.failed` where a proxy speaks for itself */
-function failOnStatus({ status, reason, headers }: Response, { url, proxy, redirectStatus }: Hop): void {
-  if (status < 400) return
+/** @throws {JobError} `http.*`, `response.unexpected`; `proxy.failed` where a proxy speaks for itself */
+function failOnStatus({ status, reason, headers }: Response, { url, proxy, head, redirectStatus }: Hop): void {
+  if (status < 400) {
+    const failure = unexpected({ status, headers }, head.headers, url.host)
+    if (failure !== undefined) throw failure
+    return
+  }
   if (status === 407 && proxy !== undefined && url.protocol === 'http:') throw proxyRefusal(proxy.host, status)
   throw statusFailure(status, reason, retryAfterMs(headers['retry-after']), redirectStatus > 0)
 }
 
-function locationOf({ status, headers }: Response): string | undefined {
-  const location = redirectStatuses.has(status) ? [headers.location].flat()[0] : undefined
-  if (location === undefined || !/[\x80-\xff]/.test(location)) return location
-  const decoded = Buffer.from(location, 'latin1').toString() // undici reads headers as Latin-1, servers write UTF-8
-  return decoded.includes('\ufffd') ? location : decoded
-}
-
-/** @throws {JobError} `redirect.invalid`, `guard.scheme` */
-function follow(hop: Hop, location: string, status: number): Hop {
-  if (!URL.canParse(location, hop.url.href)) {
-    throw new JobError('redirect.invalid', `${hop.url.host} redirects to something that is not a URL`, {
-      retriable: false,
-      responseCode: status,
-    })
-  }
-  const { url, authorization } = withoutUserinfo(new URL(location, hop.url))
-  if (!isHttp(url)) {
-    throw new JobError('guard.scheme', `refused redirect: ${url.protocol} is neither http: nor https:`, {
-      retriable: false,
-      responseCode: status,
-    })
-  }
-  const head = redirectedHead(hop.head, url.origin === hop.url.origin, authorization)
-  return { url, head, proxy: hop.proxy, redirectStatus: status }
-}
-
-function tooManyRedirects(responseCode: number): JobError {
-  return new JobError('redirect.too_many', `stopped after ${mostRedirects} redirects`, {
-    retriable: false,
-    responseCode,
-  })
+function nextHop(hop: Hop, to: URL, redirectStatus: number, forOthers: ReadonlySet<string>): Hop {
+  const { url, authorization } = withoutUserinfo(to)
+  const head = redirectedHead(hop.head, isSameHome(hop.url, url), authorization, forOthers)
+  return { ...hop, url, head, redirectStatus }
 }

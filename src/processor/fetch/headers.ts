@@ -1,5 +1,6 @@
 import { withoutConnectionHeaders } from '../../net/request-headers.ts'
 import { acceptEncoding } from './decoding.ts'
+import { type Rest, restHeaders } from './version.ts'
 
 /** What a request and the redirects after it are sent with. */
 export interface RequestHead {
@@ -10,8 +11,31 @@ export interface RequestHead {
 }
 
 const userAgent = 'downloader/1.0'
-/** Not for other origins than the one that they were given for. */
-const credentials = new Set(['authorization', 'cookie', 'cookie2'])
+/**
+ * What also goes where a redirect leads to on another origin: all that says what is wanted, and nothing that says who
+ * wants it. What else is to go there, the config says; credentials never do.
+ */
+const harmless = [
+  'accept',
+  'accept-charset',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'pragma',
+  'range',
+  'user-agent',
+]
+export const credentials: readonly string[] = ['authorization', 'cookie', 'cookie2']
+
+/** @param names in any case */
+export function headersForOthers(names: readonly string[]): ReadonlySet<string> {
+  return new Set([...harmless, ...names.map((name) => name.toLowerCase())])
+}
 
 /**
  * Joins a job's headers to the configured ones. Of names that differ only by case the last wins, and the job's win over
@@ -39,14 +63,27 @@ export function requestHead(
   return { headers, decodes }
 }
 
-/** For a redirect: credentials stay with their origin, and those in the new URL count. */
+/** The same request for the rest of what came before; encoded, it would be another file's. */
+export function restHead({ headers, decodes }: RequestHead, rest: Rest): RequestHead {
+  const next = new Map(headers)
+  for (const [name, value] of restHeaders(rest)) next.set(name.toLowerCase(), [name, value])
+  if (decodes) next.set('accept-encoding', ['Accept-Encoding', 'identity'])
+  return { headers: next, decodes }
+}
+
+/**
+ * For a redirect: what was meant for an origin stays there, and credentials in the new URL count.
+ *
+ * @param forOthers names of headers that may go to another origin
+ */
 export function redirectedHead(
   { headers, decodes }: RequestHead,
-  sameOrigin: boolean,
+  sameHome: boolean,
   authorization: string | undefined,
+  forOthers: ReadonlySet<string>,
 ): RequestHead {
-  if (sameOrigin && authorization === undefined) return { headers, decodes }
-  const next = new Map(sameOrigin ? headers : [...headers].filter(([name]) => !credentials.has(name)))
+  if (sameHome && authorization === undefined) return { headers, decodes }
+  const next = new Map(sameHome ? headers : [...headers].filter(([name]) => forOthers.has(name)))
   if (authorization !== undefined) next.set('authorization', ['Authorization', authorization])
   return { headers: next, decodes }
 }

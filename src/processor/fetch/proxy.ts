@@ -1,7 +1,7 @@
 import { isIP, Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 import { JobError } from '../../jobs/errors.ts'
-import type { GuardedConnector } from '../../net/connector.ts'
+import { type GuardedConnector, noTimings } from '../../net/connector.ts'
 import { basicAuthorization } from '../../net/request-headers.ts'
 import type { Lease } from './clients.ts'
 import { proxyFailure, proxyRefusal } from './errors.ts'
@@ -33,11 +33,13 @@ export function parseProxy(address: string): HttpProxy {
 
 /** Connects to the proxy; what goes wrong is the proxy's fault. TLS is with the proxy, whatever host a request is for. */
 export function toProxy(connector: GuardedConnector, { host }: HttpProxy): GuardedConnector {
-  return (target, callback) =>
-    connector({ ...target, servername: '' }, (error, socket) => {
+  return (target, callback, timings) => {
+    const connected: buildConnector.Callback = (error, socket) => {
       if (error !== null) callback(proxyFailure(error, host), null)
       else callback(null, socket)
-    })
+    }
+    return connector({ ...target, servername: '' }, connected, timings)
+  }
 }
 
 /**
@@ -52,14 +54,23 @@ export function throughTunnel(
   takeConnection: () => Lease,
   timeoutMs: number,
 ): GuardedConnector {
-  return (target, callback) => {
+  return (target, callback, timings = noTimings()) => {
     const lease = takeConnection()
+    const begun = performance.now()
+    const measure = () => {
+      timings.dns += lease.timings.dns
+      timings.connect += performance.now() - begun - lease.timings.dns
+    }
     let connecting: ReturnType<GuardedConnector> = lease
     openTunnel(lease, proxy, target, timeoutMs).then(
       (httpSocket) => {
-        connecting = connector({ ...target, httpSocket }, callback)
+        measure()
+        connecting = connector({ ...target, httpSocket }, callback, timings)
       },
-      (error) => callback(proxyFailure(error, proxy.host), null),
+      (error) => {
+        measure()
+        callback(proxyFailure(error, proxy.host), null)
+      },
     )
     return { destroy: () => connecting?.destroy() }
   }

@@ -135,23 +135,25 @@ function wordEnd(bytes: Uint8Array, start: number, word: string): number {
 }
 
 function numberEnd(bytes: Uint8Array, start: number): number {
-  let at = start
-  let digits = 0
-  const skipDigits = () => {
-    for (; at < bytes.length && isDigit(bytes[at] as number); at++) digits++
-  }
-  if (bytes[at] === 0x2d) at++
-  skipDigits()
-  if (bytes[at] === 0x2e) at++
-  skipDigits()
+  const integer = bytes[start] === 0x2d ? start + 1 : start
+  const integerEnd = skipDigits(bytes, integer)
+  const fraction = bytes[integerEnd] === 0x2e ? integerEnd + 1 : integerEnd
+  let at = skipDigits(bytes, fraction)
+  let digits = integerEnd - integer + at - fraction
   if (digits > 0 && (bytes[at] === 0x65 || bytes[at] === 0x45)) {
-    at++
-    if (bytes[at] === 0x2b || bytes[at] === 0x2d) at++
-    digits = 0
-    skipDigits()
+    const sign = bytes[at + 1]
+    const exponent = at + (sign === 0x2b || sign === 0x2d ? 2 : 1)
+    at = skipDigits(bytes, exponent)
+    digits = at - exponent
   }
   if (at >= bytes.length) return CUT
   return digits > 0 ? at : INVALID
+}
+
+function skipDigits(bytes: Uint8Array, start: number): number {
+  let at = start
+  while (at < bytes.length && isDigit(bytes[at] as number)) at++
+  return at
 }
 
 function skipSpace(bytes: Uint8Array, start: number): number {

@@ -1,4 +1,3 @@
-import { fileTypeFromBuffer } from 'file-type'
 import { jsonType } from './json.ts'
 import { confirmedType } from './known-types.ts'
 import { guessType, signatureType, UNKNOWN } from './signatures.ts'
@@ -35,8 +34,8 @@ const EVEN_IN_TEXT = new Set([
   'application/vnd.ms-opentype',
 ])
 
-/** What these begin with: no other text needs to be looked at for them, which costs as much as all the rest. */
-const THEIR_FIRST_BYTES = new Set(Buffer.from('GRASPfI#w!B0dOq\xff\xc7\xd0', 'latin1'))
+/** Our own signatures find these, but for what begins with such a byte: file-type costs as much as all the rest. */
+const FILE_TYPE_KNOWS = new Set([0xff, 0xc7, 0xd0])
 
 /**
  * The type of a body by its first bytes, with libmagic's names (`file --mime-type`; where they
@@ -44,8 +43,13 @@ const THEIR_FIRST_BYTES = new Set(Buffer.from('GRASPfI#w!B0dOq\xff\xc7\xd0', 'la
  *
  * @param head the body's first `SNIFF_BYTES` or more, or all of it when it is shorter
  * @param complete whether the body ended within `head`
+ * @param fileType file-type's name of what the bytes are, or undefined; asked only where our own signatures say nothing
  */
-export async function detectMime(head: Uint8Array, complete: boolean): Promise<string> {
+export async function detectMime(
+  head: Uint8Array,
+  complete: boolean,
+  fileType: (head: Uint8Array) => Promise<string | undefined>,
+): Promise<string> {
   // what is behind the first bytes is there by chance of how the body was chunked
   const first = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, SNIFF_BYTES))
   const whole = complete && head.length <= SNIFF_BYTES
@@ -55,19 +59,15 @@ export async function detectMime(head: Uint8Array, complete: boolean): Promise<s
   const json = jsonType(first, whole)
   if (json) return json
   const text = readText(first)
-  if (text && !text.padded && !THEIR_FIRST_BYTES.has(first[0] ?? 0)) return textType(first, text)
   // also of text: a short header, or one padded with NULs, may hold nothing that text could not
-  const binary = signatureType(first) ?? zipType(first) ?? (await fileType(first))
+  let binary = signatureType(first) ?? zipType(first)
+  if (!text || text.padded || FILE_TYPE_KNOWS.has(first[0] ?? 0)) binary ??= await confirmed(first, fileType)
   if (text && !(binary && (text.padded || EVEN_IN_TEXT.has(binary)))) return textType(first, text)
   return binary ?? guessType(first) ?? UNKNOWN
 }
 
-/** file-type's opinion with libmagic's name, or undefined: also for hostile content that makes file-type throw. */
-async function fileType(head: Buffer): Promise<string | undefined> {
-  try {
-    const found = await fileTypeFromBuffer(head)
-    return found && confirmedType(found.mime, head)
-  } catch {
-    return undefined
-  }
+/** file-type's opinion with libmagic's name, where it holds. */
+async function confirmed(head: Buffer, fileType: (head: Uint8Array) => Promise<string | undefined>) {
+  const found = await fileType(head)
+  return found && confirmedType(found, head)
 }

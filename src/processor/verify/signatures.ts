@@ -1,8 +1,24 @@
 /** A row: where, which bytes (Latin-1), and libmagic's name of the type. */
 type Signature = [offset: number, bytes: string, type: string]
 
+/** What is common, or is found in text too, so that file-type need not be asked. */
+const COMMON: Signature[] = [
+  [0, '\x89PNG\r\n\x1a\n', 'image/png'],
+  [0, '\xff\xd8\xff\xf7', 'image/jls'],
+  [0, '\xff\xd8\xff', 'image/jpeg'],
+  [0, 'GIF8', 'image/gif'],
+  [0, '%PDF-', 'application/pdf'],
+  [0, 'fLaC', 'audio/flac'],
+  [0, '#!AMR', 'audio/amr'],
+  [0, 'BZh', 'application/x-bzip2'],
+  [0, '070701', 'application/x-cpio'],
+  [0, '070702', 'application/x-cpio'],
+  [0, '070707', 'application/x-cpio'],
+]
+
 /** Formats that libmagic knows and file-type does not, or names by looking closer. */
 const SIGNATURES: Signature[] = [
+  ...COMMON,
   [0, '\x1f\x8b', 'application/gzip'],
   [0, '!<arch>\ndebian', 'application/vnd.debian.binary-package'],
   [0, '!<arch>\n', 'application/x-archive'],
@@ -79,6 +95,7 @@ export function signatureType(head: Buffer): string | undefined {
   if (start.startsWith('AT&TFORM')) return DJVU.includes(start.slice(12, 16)) ? 'image/vnd.djvu' : undefined
   if (/^P[456]\s/.test(start)) return PNM[start.slice(0, 2)]
   if (/^P7\s/.test(start) && head.subarray(0, 256).includes('WIDTH')) return 'image/x-portable-arbitrarymap'
+  if (/^AC10\d\d/.test(start)) return 'image/vnd.dwg'
   if (/^[\s\S]{2}\r\n/.test(start) && isPythonMagic(head)) return 'application/x-bytecode.python'
   return SIGNATURES.find(([offset, bytes]) => start.startsWith(bytes, offset))?.[2]
 }

@@ -8,6 +8,7 @@ const BEGINNINGS: [RegExp, string][] = [
   [/^.{0,256}?%PDF-/s, 'application/pdf'],
   [/^%!(?!PS-AdobeFont-|FontType1|PS-Adobe-3\.0 Resource-Font)/, 'application/postscript'],
   [/^\{\\u?rtf/, 'text/rtf'],
+  [/^package[ \t]+[\w:]+[ \t]*;/, 'text/plain'], // a module of Perl, whatever it writes
   [/^BEGIN:VCALENDAR/i, 'text/calendar'],
   [/^BEGIN:VCARD/i, 'text/vcard'],
   [/^WEBVTT.{0,250}\d\d:\d\d\.\d{3} -->/s, 'text/vtt'],

@@ -7,13 +7,12 @@ export interface Text {
   padded: boolean
 }
 
-/** Control characters that text has for libmagic: BEL, BS, HT, LF, VT, FF, CR, ESC. */
-const IN_TEXT = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1b])
-
-/** 1 for each byte that no text holds. Everything from 0x80 on is a letter in some legacy encoding. */
-const NEVER_IN_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
-  (byte < 0x20 && !IN_TEXT.has(byte)) || byte === 0x7f ? 1 : 0,
-)
+/**
+ * What no text holds: control characters, but those that text has for libmagic (BEL, BS, HT, LF, VT, FF, CR, ESC).
+ * Everything from 0x80 on is a letter in some legacy encoding.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const NEVER_IN_TEXT = /[\0-\x06\x0e-\x1a\x1c-\x1f\x7f]/
 
 /**
  * Reads a head as text, as libmagic's encoding.c does: without control characters that text does not have; UTF-16 and
@@ -32,10 +31,9 @@ export function readText(head: Buffer): Text | undefined {
   const start = startsWith(head, [0xef, 0xbb, 0xbf]) ? 3 : 0
   let end = head.length
   while (end > 1 && head[end - 1] === 0) end--
-  for (let at = start; at < end; at++) {
-    if (NEVER_IN_TEXT[head[at] as number] === 1) return undefined
-  }
-  return { content: head.toString('latin1', start, end), encoding: 'single-byte', padded: end < head.length }
+  const content = head.toString('latin1', start, end)
+  if (NEVER_IN_TEXT.test(content)) return undefined
+  return { content, encoding: 'single-byte', padded: end < head.length }
 }
 
 /** UTF-16 or UTF-32: 2 or 4 bytes a unit; what is left over at the end is ignored. */
@@ -43,10 +41,11 @@ function wideText(head: Buffer, width: 2 | 4, littleEndian: boolean): Text | und
   const units: number[] = []
   for (let at = width; at + width <= head.length; at += width) {
     const unit = littleEndian ? head.readUIntLE(at, width) : head.readUIntBE(at, width)
-    if (unit < 0x80 && NEVER_IN_TEXT[unit] === 1) return undefined
     units.push(unit > 0xffff ? 0xfffd : unit)
   }
-  return { content: stringOf(units), encoding: width === 2 ? 'utf-16' : 'utf-32', padded: false }
+  const content = stringOf(units)
+  if (NEVER_IN_TEXT.test(content)) return undefined
+  return { content, encoding: width === 2 ? 'utf-16' : 'utf-32', padded: false }
 }
 
 function stringOf(units: number[]): string {

@@ -1,6 +1,15 @@
 import { hostOf } from '../../jobs/host.ts'
 import type { Job } from '../../jobs/job.ts'
-import { downloadsRoom, everySpot, placeOfLost, restReasons, type Spot, storageOf, termsOf } from '../../jobs/places.ts'
+import {
+  downloadsRoom,
+  everySpot,
+  placeOfLost,
+  type RestReason,
+  restReasons,
+  type Spot,
+  storageOf,
+  termsOf,
+} from '../../jobs/places.ts'
 import { type Books, booksOf } from '../books.ts'
 import { type Keys, laneOf, laneParts } from '../keys.ts'
 import { queueOf } from '../queue.ts'
@@ -74,6 +83,9 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
       case 'rest':
         for await (const id of members(redis, 'zscan', key)) await jobs.add({ id })
         return
+      case 'tagged':
+        for await (const id of members(redis, 'zscan', key)) await lookAtTagged(key, is.reason as RestReason, id)
+        return
       case 'group': {
         const { room, part } = is
         const [group, host] = laneParts(is.group)
@@ -112,6 +124,14 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         onFinding({ key, what: 'never expires' })
         if (mend) await redis.pexpire(key, 60_000)
     }
+  }
+
+  /** What can be found by a tag rests. */
+  async function lookAtTagged(key: string, reason: RestReason, id: string): Promise<void> {
+    if ((await redis.zscore(keys.rest(reason), id)) !== null) return
+    if ((await redis.zscore(key, id)) === null) return // it was woken in between
+    onFinding({ key, what: `job ${id} does not rest` })
+    if (mend) await redis.zrem(key, id)
   }
 
   async function register(key: string, room: string): Promise<void> {
@@ -155,14 +175,23 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
   async function mendGroups(room: string, groups: string[]): Promise<void> {
     const key = keys.room(room)
     for (const group of groups) {
-      const [id] = await redis.zrange(`${key}:pending:${group}`, '0', '0')
-      const any = id ?? (await redis.srandmember(`${key}:claimed:${group}`))
+      const any = await anyOf(key, group)
       const job = any ? await queue.find(any) : undefined
       const place = job && placeOfLost(job)
       const brought = place?.kind === 'room' && place.room === room ? place : undefined
       if (any) await redis.hsetnx(`${key}:groups`, group, `${termsOf(brought ?? {})} ${brought?.gift ?? ''}`)
     }
     await redis.checkGroups(key, '1', ...groups)
+  }
+
+  /** A job of a group, which knows what the group began with. */
+  async function anyOf(key: string, group: string): Promise<string | undefined> {
+    const hosts = (await redis.zrange(`${key}:lanes:${group}`, '0', '1')).filter((host) => host !== '')
+    for (const where of [group, ...hosts.map((host) => laneOf(group, host))]) {
+      const [id] = await redis.zrange(`${key}:pending:${where}`, '0', '0')
+      if (id !== undefined) return id
+    }
+    return (await redis.srandmember(`${key}:claimed:${group}`)) ?? undefined
   }
 
   async function lookAtJobs(batch: { id: string; spot?: Spot | undefined }[]): Promise<void> {

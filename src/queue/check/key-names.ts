@@ -4,6 +4,8 @@ import { restReasons } from '../../jobs/places.ts'
 export type KeyUse =
   | { use: 'job'; id: string }
   | { use: 'rest'; reason: string }
+  /** Those that rest for this reason and have a tag. */
+  | { use: 'tagged'; reason: string }
   | { use: 'room'; room: string }
   /** One of the lists that a room has once. */
   | {
@@ -27,7 +29,11 @@ const TYPES: Record<string, string> = {
   totals: 'hash',
   rooms: 'set',
   probe: 'string',
+  retries: 'string',
   imported: 'set',
+  series: 'hash',
+  tags: 'set',
+  idempotency: 'string',
   line: 'zset',
   due: 'zset',
   groups: 'hash',
@@ -58,12 +64,16 @@ const PASSING = ['call', 'host', 'pace']
  */
 export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: string } | undefined {
   const typed = (word: string, is: KeyUse) => ({ is, type: TYPES[word] ?? '' })
-  if (['totals', 'rooms', 'imported', 'probe'].includes(name)) return typed(name, { use: 'other' })
+  if (['totals', 'rooms', 'imported', 'probe', 'retries'].includes(name)) return typed(name, { use: 'other' })
   if (rooms.has(name)) return { is: { use: 'room', room: name }, type: 'hash' }
-  const [, own = '', id = ''] = /^(request|state|rest|instances|reports):(.*)$/s.exec(name) ?? []
+  const [, own = '', id = ''] =
+    /^(request|state|rest|instances|reports|idempotency|series|tags):(.*)$/s.exec(name) ?? []
   if (own === 'request' || own === 'state') return typed(own, { use: 'job', id })
-  if (own === 'rest')
-    return (restReasons as readonly string[]).includes(id) ? typed(own, { use: 'rest', reason: id }) : undefined
+  if (own === 'rest') {
+    const [reason = ''] = id.split(':', 1)
+    if (!(restReasons as readonly string[]).includes(reason)) return undefined
+    return typed(own, { use: id === reason ? 'rest' : 'tagged', reason })
+  }
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
   const [, of, part = '', member = ''] =

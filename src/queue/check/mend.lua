@@ -10,27 +10,19 @@ local id, what = ARGV[1], ARGV[2]
 if what == "put" then
   enqueue(prefix .. ARGV[3], id, ARGV[4], ARGV[5], ARGV[6], now + ARGV[7])
 elseif what == "rest" then
-  redis.call("ZADD", prefix .. "rest:" .. ARGV[3], now, id)
+  lay_to_rest(prefix .. "rest:" .. ARGV[3], id)
 elseif what == "gone" then
   redis.call("HINCRBY", KEYS[1], "gone", 1)
 else
   local kind, name, group = ARGV[3], ARGV[4], ARGV[5]
-  if kind == "rest" then return redis.call("ZREM", prefix .. "rest:" .. name, id) end
+  if kind == "rest" then return take_from_rest(prefix .. "rest:" .. name, id) and 1 or 0 end
   local room = prefix .. name
   if kind == "pending" then
-    if redis.call("ZREM", room .. ":pending:" .. group, id) == 0 then return 0 end
-    redis.call("HINCRBY", room, "pending", -1)
-    local own, host = lane_parts(group)
-    if own then
-      group = own
-      place_lane(room, group, host)
-      stand_host(room, host)
-    end
-  else
-    if redis.call("SISMEMBER", room .. ":claimed:" .. group, id) == 0 then return 0 end
-    local _, _, _, host = claim_of(room, id)
-    release(room, id, group, host or "")
+    return take_from_pending(room, id, group) and 1 or 0
   end
+  if redis.call("SISMEMBER", room .. ":claimed:" .. group, id) == 0 then return 0 end
+  local _, _, _, host = claim_of(room, id)
+  release(room, id, group, host or "")
   stand(room, group)
 end
 return 1

@@ -19,5 +19,5 @@ if ARGV[9] then
   redis.call("HSET", state_key(id), "created", kind == "room" and math.min(now, tonumber(due)) or now)
   patch(id, 9)
 end
-if kind == "room" then enqueue(KEYS[1], id, group, limit, gift, due) else redis.call("ZADD", KEYS[1], now, id) end
+if kind == "room" then enqueue(KEYS[1], id, group, limit, gift, due) else lay_to_rest(KEYS[1], id) end
 return 1

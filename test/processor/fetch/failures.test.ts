@@ -108,7 +108,18 @@ describe('the fetcher and hostile origins', () => {
       'sends a negative length': [`${ok}Content-Length: -1\r\n\r\n`, malformed()],
       'sends a length that is no number': [`${ok}Content-Length: 1e3\r\n\r\n`, malformed()],
       'sends a header without a colon': [`${ok}nonsense\r\n\r\n`, malformed()],
-      'sends a head of 100 kB': [`${ok}X: ${'x'.repeat(100_000)}\r\n\r\n`, malformed()],
+      'continues what was not asked for': [`HTTP/1.1 100 Continue\r\n\r\n${response('late')}`, malformed()],
+      'hints without end': ['HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(33), malformed('more than 32 informational')],
+      'speaks HTTP/2': ['\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80', http2Only()],
+      'sends a head of 100 kB': [`${ok}X: ${'x'.repeat(100_000)}\r\n\r\n`, tooManyHeaders(0, '65536 bytes')],
+      'sends a trailer of 100 kB': [
+        `${ok}Transfer-Encoding: chunked\r\n\r\n0\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`,
+        tooManyHeaders(200, '65536 bytes'),
+      ],
+      'sends 1001 headers': [`${ok}${'a:b\r\n'.repeat(1001)}\r\n`, tooManyHeaders(200, '1000 lines')],
+      'sends two lines of status': [`${ok}HTTP/1.1 200 OK\r\n\r\n`, malformed()],
+      'ends a header with NUL': [`${ok}X: a\0b\r\n\r\n`, malformed()],
+      'hides a header behind a carriage return': [`${ok}X: a\rContent-Length: 3\r\n\r\nabc`, malformed()],
     }
     for (const [what, [answer, expected]] of Object.entries(cases)) {
       it(`names it when an origin ${what}`, async () => {
@@ -116,7 +127,7 @@ describe('the fetcher and hostile origins', () => {
           socket.end(answer)
         })
         await using fetcher = await startFetcher()
-        await assert.rejects(fetcher.fetch(origin.url), failure(expected))
+        await assert.rejects(fetcher.read(origin.url), failure(expected))
         assert.equal(origin.connections, 1)
       })
     }
@@ -131,7 +142,7 @@ describe('the fetcher and hostile origins', () => {
         more()
       })
       await using fetcher = await startFetcher()
-      await assert.rejects(fetcher.fetch(origin.url), failure(malformed()))
+      await assert.rejects(fetcher.fetch(origin.url), failure(tooManyHeaders(0, '65536 bytes')))
       await origin.idle()
     })
 
@@ -140,15 +151,23 @@ describe('the fetcher and hostile origins', () => {
         () => 'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
       )
       await using fetcher = await startFetcher()
-      await assert.rejects(fetcher.fetch(origin.url), { code: 'connect.reset', retriable: true })
+      await assert.rejects(fetcher.fetch(origin.url), failure(malformed()))
     })
 
     function reset(text: string): Expected {
       return { code: 'connect.reset', text, retriable: true, responseCode: 0 }
     }
 
-    function malformed(): Expected {
-      return { code: 'response.malformed', text: 'is not HTTP', retriable: true, responseCode: 0 }
+    function malformed(text = 'is not HTTP'): Expected {
+      return { code: 'response.malformed', text, retriable: true, responseCode: 0 }
+    }
+
+    function tooManyHeaders(responseCode: number, text: string): Expected {
+      return { code: 'limit.headers', text: `sent more than ${text} of headers`, retriable: false, responseCode }
+    }
+
+    function http2Only(): Expected {
+      return { code: 'response.http2_only', text: 'HTTP/2', retriable: false, responseCode: 0 }
     }
   })
 
@@ -185,7 +204,8 @@ describe('the fetcher and hostile origins', () => {
         socket.end('HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\n\r\nfour')
       })
       await using fetcher = await startFetcher()
-      await assert.rejects(fetcher.read(origin.url), failure({ ...truncated, responseCode: 206 }))
+      const headers = { Range: 'bytes=0-9' }
+      await assert.rejects(fetcher.read(origin.url, { headers }), failure({ ...truncated, responseCode: 206 }))
     })
 
     it('tells broken chunks from missing ones', async () => {
@@ -196,6 +216,17 @@ describe('the fetcher and hostile origins', () => {
       const expected = { code: 'response.malformed', text: 'is not HTTP', retriable: true, responseCode: 200 }
       await assert.rejects(fetcher.read(origin.url), failure(expected))
     })
+
+    for (const coding of ['gzip', 'gzip, chunked', 'chunked, identity']) {
+      it(`refuses the transfer encoding ${coding}, which nobody asked for`, async () => {
+        await using origin = await startRawOrigin((socket) => {
+          socket.end(`${ok}Transfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`)
+        })
+        await using fetcher = await startFetcher()
+        const expected = { code: 'body.encoding', text: coding, retriable: false, responseCode: 200 }
+        await assert.rejects(fetcher.read(origin.url), failure(expected))
+      })
+    }
 
     it('leaves alone what comes behind a body', async () => {
       await using origin = await startRawOrigin(() => `${response('fine')}HTTP/1.1 200 OK\r\n\r\nsmuggled`)
@@ -414,7 +445,7 @@ describe('the fetcher and hostile origins', () => {
       await assert.rejects(fetcher.fetch(`${origin.url}/slow`), { code: 'timeout.headers', responseCode: 302 })
     })
 
-    it('keeps credentials on their origin, and drops them on every other', async () => {
+    it('keeps credentials and headers of its own on their origin, and drops on every other what is not to go there', async () => {
       await using other = await startRawOrigin((_, head) =>
         path(head) === '/back' ? to(`${origin.url}/end`) : response(''),
       )
@@ -423,19 +454,28 @@ describe('the fetcher and hostile origins', () => {
         if (path(head) === '/away') return to(`http://127.0.0.1:${other.port}/back`)
         return response('there')
       })
-      await using fetcher = await startFetcher()
-      const headers = { Authorization: 'Bearer secret', COOKIE: 'a=b', 'X-Other': 'kept' }
+      await using fetcher = await startFetcher({ redirect_headers: ['x-PUBLIC'] })
+      const headers = {
+        Authorization: 'Bearer secret',
+        COOKIE: 'a=b',
+        'X-Api-Key': 'k',
+        'X-Public': 'yes',
+        Accept: 'image/*',
+      }
       assert.equal(await fetcher.read(`${origin.url}/same`, { headers }), 'there')
       const [same, away, end] = origin.heads
       const [back] = other.heads
       for (const head of [same, away]) {
         assert.equal(header(head, 'authorization'), 'Bearer secret')
         assert.equal(header(head, 'cookie'), 'a=b')
+        assert.equal(header(head, 'x-api-key'), 'k')
       }
       for (const head of [back, end]) {
         assert.equal(header(head, 'authorization'), undefined)
         assert.equal(header(head, 'cookie'), undefined)
-        assert.equal(header(head, 'x-other'), 'kept')
+        assert.equal(header(head, 'x-api-key'), undefined)
+        assert.equal(header(head, 'x-public'), 'yes')
+        assert.equal(header(head, 'accept'), 'image/*')
         assert.equal(header(head, 'user-agent'), 'downloader/1.0')
       }
     })

@@ -150,20 +150,54 @@ describe('the fetcher', () => {
       await origin.idle()
     })
 
-    for (const status of ['300 Multiple Choices', '304 Not Modified', '302 Found']) {
-      it(`takes ${status} without a Location for what it is: a response`, async () => {
-        const body = status.startsWith('304') ? '' : 'choices'
-        await using origin = await startRawOrigin(() => response(body, {}, status))
+    for (const [status, retriable] of Object.entries({
+      '206 Partial Content': true,
+      '300 Multiple Choices': false,
+      '304 Not Modified': true,
+      '305 Use Proxy': false,
+      '399': false,
+    })) {
+      it(`does not take ${status} for the file`, async () => {
+        const head = { Location: '/other', 'Content-Range': 'bytes 0-6/8' }
+        await using origin = await startRawOrigin(() =>
+          response(status.startsWith('304') ? '' : 'choices', head, status),
+        )
         await using fetcher = await startFetcher()
-        assert.equal(await fetcher.read(origin.url), body)
+        const responseCode = Number.parseInt(status, 10)
+        const expected = { code: 'response.unexpected', text: status, retriable, responseCode }
+        await assert.rejects(fetcher.fetch(origin.url), failure(expected))
+        assert.equal(origin.heads.length, 1)
       })
     }
 
-    it('brings an empty body where there is none', async () => {
-      await using origin = await startRawOrigin(() => 'HTTP/1.1 204 No Content\r\n\r\n')
+    it('takes an answer to the condition of a job, or to its range, for what it asked for', async () => {
+      await using origin = await startRawOrigin((_, head) =>
+        /range:/i.test(head)
+          ? response('part', { 'Content-Range': 'bytes 3-6/9' }, '206 Partial Content')
+          : response('', {}, '304 Not Modified'),
+      )
       await using fetcher = await startFetcher()
-      assert.equal(await fetcher.read(origin.url), '')
+      assert.equal(await fetcher.read(origin.url, { headers: { Range: 'bytes=3-6' } }), 'part')
+      for (const name of ['If-None-Match', 'if-modified-since']) {
+        assert.equal(await fetcher.read(origin.url, { headers: { [name]: '"x"' } }), '')
+      }
     })
+
+    it('takes a part that is all there is', async () => {
+      await using origin = await startRawOrigin(() =>
+        response('whole', { 'Content-Range': 'bytes 0-4/5' }, '206 Partial Content'),
+      )
+      await using fetcher = await startFetcher()
+      assert.equal(await fetcher.read(origin.url), 'whole')
+    })
+
+    for (const status of ['204 No Content', '205 Reset Content']) {
+      it(`takes ${status} for an empty file`, async () => {
+        await using origin = await startRawOrigin(() => `HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`)
+        await using fetcher = await startFetcher()
+        assert.equal(await fetcher.read(origin.url), '')
+      })
+    }
   })
 
   describe('request headers', () => {

@@ -236,6 +236,33 @@ describe('the fetcher and proxies', () => {
       })
     }
 
+    for (const [url, text] of [
+      ['http://far.example:25/', '25 of far.example is the port of SMTP'],
+      ['https://far.example:22/', '22 of far.example is the port of SSH'],
+    ] as const) {
+      it(`asks no proxy for ${url}`, async () => {
+        await using proxy = await startProxy()
+        await using fetcher = await startFetcher()
+        const expected = { code: 'guard.port', text: `refused port: ${text}`, retriable: false, responseCode: 0 }
+        await assert.rejects(fetcher.fetch(url, { proxy: proxy.url }), failure(expected))
+        assert.equal(proxy.connections, 0)
+      })
+    }
+
+    it('asks no proxy for localhost, whose addresses are known', async () => {
+      await using proxy = await startProxy()
+      await using fetcher = await startFetcher({ allow_networks: [`127.0.0.1/32`] })
+      await using strict = await startFetcher({ allow_networks: [] })
+      const refused = { code: 'guard.private_address', retriable: false, responseCode: 0 }
+      for (const host of ['localhost', 'a.localhost.']) {
+        const text = `${host} (127.0.0.1) is loopback` // the origin, before anybody connects to the proxy
+        await assert.rejects(strict.fetch(`http://${host}/`, { proxy: proxy.url }), failure({ ...refused, text }))
+      }
+      assert.equal(proxy.connections, 0)
+      await fetcher.fetch('http://localhost:1234/', { proxy: proxy.url }).catch(() => {})
+      assert.equal(proxy.connections, 1)
+    })
+
     it('does not follow a redirect to one', async () => {
       await using origin = await startRawOrigin(() => response('', { Location: 'http://10.0.0.1/' }, '302 Found'))
       await using proxy = await startProxy()

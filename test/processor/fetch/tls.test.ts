@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { tlsCode } from '../../../src/processor/fetch/tls-codes.ts'
 import { type Certificates, makeCertificates } from '../../support/certificates.ts'
 import { response, startRawOrigin } from '../../support/origin.ts'
 import { failure, startFetcher } from './harness.ts'
@@ -43,6 +44,12 @@ describe('the fetcher and TLS', () => {
     await assert.rejects(fetcher.fetch(origin.url), fails('tls.expired', 'certificate has expired'))
   })
 
+  it('does not accept a certificate before its time, and tells it from one after', async () => {
+    await using origin = await startRawOrigin(() => response('secret'), certificates.notYetValid)
+    await using fetcher = await startFetcher({}, { ca: certificates.ca })
+    await assert.rejects(fetcher.fetch(origin.url), fails('tls.not_yet_valid', 'certificate is not yet valid'))
+  })
+
   it('does not accept the certificate of another host', async () => {
     await using origin = await startRawOrigin(() => response('secret'), certificates.otherHost)
     await using fetcher = await startFetcher({}, { ca: certificates.ca })
@@ -64,7 +71,39 @@ describe('the fetcher and TLS', () => {
       createTlsServer({ ...certificates.good, ...old }).on('tlsClientError', () => {}),
     )
     await using fetcher = await startFetcher({}, { ca: certificates.ca })
-    await assert.rejects(fetcher.fetch(ancient.url), fails('tls.failed', 'tlsv1 alert protocol version'))
+    await assert.rejects(fetcher.fetch(ancient.url), fails('tls.version', 'tlsv1 alert protocol version'))
+  })
+
+  const refusals: [what: string, options: TlsOptions, code: string][] = [
+    ['shares no cipher with us', { ciphers: 'AES128-SHA256', maxVersion: 'TLSv1.2' }, 'tls.handshake'],
+    ['speaks HTTP/2 only', { ALPNProtocols: ['h2'] }, 'response.http2_only'],
+  ]
+  for (const [what, options, code] of refusals) {
+    it(`says what is wrong with a server that ${what}`, async () => {
+      const answer = createTlsServer({ ...certificates.good, ...options }).on('tlsClientError', () => {})
+      await using server = await listening(answer)
+      await using fetcher = await startFetcher({}, { ca: certificates.ca })
+      await assert.rejects(fetcher.fetch(server.url), fails(code, ''))
+    })
+  }
+
+  it('knows every way in which OpenSSL and Node speak of a failure', () => {
+    const codes = {
+      CERT_HAS_EXPIRED: 'tls.expired',
+      UNSPECIFIED: 'tls.untrusted',
+      ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'tls.version',
+      ERR_SSL_UNSUPPORTED_PROTOCOL: 'tls.version',
+      ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'tls.handshake',
+      'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE': 'tls.handshake', // OpenSSL 3.5
+      ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'tls.handshake',
+      ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'tls.handshake',
+      ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'response.http2_only',
+      ERR_SSL_WRONG_VERSION_NUMBER: 'tls.failed',
+      ERR_TLS_DH_PARAM_SIZE: 'tls.failed',
+      EPROTO: 'tls.failed',
+      ECONNRESET: undefined,
+    }
+    for (const [code, expected] of Object.entries(codes)) assert.equal(tlsCode(code), expected, code)
   })
 
   it('takes a handshake that is cut off for a broken connection', async () => {

@@ -21,6 +21,12 @@ export function le16(value: number): Buffer {
   return buffer
 }
 
+export function le32(value: number): Buffer {
+  const buffer = Buffer.alloc(4)
+  buffer.writeUInt32LE(value)
+  return buffer
+}
+
 /** A whole PNG, black, one bit a pixel. */
 export function png(width: number, height: number): Buffer {
   const pixels = Buffer.alloc((1 + Math.ceil(width / 8)) * height)
@@ -94,6 +100,15 @@ export function zip(members: [name: string, content: Buffer | string][]): Buffer
   end.writeUInt32LE(directory.length, 8)
   end.writeUInt32LE(offset, 12)
   return Buffer.concat([...locals, directory, bytes('PK\x05\x06'), end])
+}
+
+/** 15 members whose 1 KiB unpacks to 1 MiB, which file-type does with members of that name. */
+export function archiveOfBombs(): Buffer {
+  const bomb = zlib.deflateRawSync(Buffer.alloc(2 ** 20 - 1), { level: 9 })
+  const name = '[Content_Types].xml'
+  const header = [bytes('PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0'), le32(0), le32(bomb.length), le32(2 ** 20 - 1)]
+  const member = Buffer.concat([...header, le16(name.length), le16(0), bytes(name), bomb])
+  return Buffer.concat(Array.from({ length: 15 }, () => member))
 }
 
 export function tar(name: string, content: string): Buffer {

@@ -35,6 +35,12 @@ export const differences: Difference[] = [
     example: text(`<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><body>${svg}</body></html>`),
   },
   {
+    why: 'text that mentions the beginning of an SVG is none (the cache of gdk-pixbuf does)',
+    ours: 'text/plain',
+    theirs: 'image/svg+xml',
+    example: text('# patterns of the formats\n"svg" "svgz" ""\n" <svg" "*    " 100\n" <!DOCTYPE svg" "" 100\n'),
+  },
+  {
     why: 'a page that does not begin with its doctype is full of JavaScript all the same',
     ours: 'text/html',
     theirs: 'application/javascript',
@@ -45,6 +51,18 @@ export const differences: Difference[] = [
     ours: 'text/plain',
     theirs: 'text/x-c',
     example: text('#include <stdio.h>\nint main(void) { return 0; }\n'),
+  },
+  {
+    why: 'a patch that is mailed is a mail',
+    ours: 'message/rfc822',
+    theirs: 'text/x-diff',
+    example: text('From: a@example.org\nSubject: a\n\ndiff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1 +1 @@\n-a\n+b\n'),
+  },
+  {
+    why: 'text whose first letters are a command of plotters (PA, IN, SP) is text',
+    ours: 'text/plain',
+    theirs: 'application/vnd.hp-HPGL',
+    example: text('PAM is short for Pluggable Authentication Modules\n'),
   },
   {
     why: 'env finds sh as well as bash',
@@ -86,6 +104,15 @@ export const differences: Difference[] = [
     ),
   },
   {
+    why: 'an archive that begins with a manifest is a Java archive, also where all of it is short',
+    ours: 'application/java-archive',
+    theirs: 'application/zip',
+    example: zip([
+      ['META-INF/MANIFEST.MF', 'Manifest-Version: 1.0\r\n\r\n'],
+      ['A.class', part],
+    ]),
+  },
+  {
     why: 'an old Office document is known by its streams, also without the name of the program that wrote it',
     ours: 'application/vnd.ms-powerpoint',
     theirs: 'application/x-ole-storage',
@@ -122,6 +149,12 @@ export const differences: Difference[] = [
     ours: 'application/octet-stream',
     theirs: 'application/x-iso9660-image',
     example: Buffer.concat([Buffer.alloc(32768), bytes('\x01CD001\x01'), Buffer.alloc(4096)]),
+  },
+  {
+    why: 'two bytes that could be a jump make no program for DOS of what nothing else is known of',
+    ours: 'application/octet-stream',
+    theirs: 'application/x-dosexec',
+    example: Buffer.concat([bytes('\xb8\x63\x01\x20\xd7\x73\x97\xe8'), noise(8, 300)]),
   },
   {
     why: 'files of Unix systems that nobody downloads (terminfo, key rings, window dumps) need no rules here',

@@ -5,11 +5,14 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { JobError } from '../../../src/jobs/errors.ts'
 import { imageSize } from '../../../src/processor/verify/image-size.ts'
-import { detectMime, SNIFF_BYTES } from '../../../src/processor/verify/mime.ts'
+import { SNIFF_BYTES } from '../../../src/processor/verify/mime.ts'
+import { mimeDetector } from '../../../src/processor/verify/mime-detector.ts'
+import { recordingLog } from '../../support/queue.ts'
 import { be16, be32, box, bytes, gif, jpeg, noise, png, segment } from './builders.ts'
 import { media } from './media.ts'
 
 const never = new AbortController().signal
+const detector = mimeDetector(recordingLog().log)
 
 /** A file as the processor has it after the download: complete on disk, its beginning in memory. */
 async function downloaded(content: Buffer) {
@@ -36,7 +39,7 @@ async function closedHandle() {
 /** @returns e.g. `3x2`, or undefined for types without a size */
 async function sizeOf(content: Buffer, mimeType?: string): Promise<string | undefined> {
   await using image = await downloaded(content)
-  const found = mimeType ?? (await detectMime(image.file.head, content.length <= SNIFF_BYTES))
+  const found = mimeType ?? (await detector.detect(image.file.head, content.length <= SNIFF_BYTES))
   const size = await imageSize({ ...image.file, mimeType: found }, never)
   return size && `${size.width}x${size.height}`
 }
@@ -69,6 +72,8 @@ function avif(
 }
 
 describe('imageSize', () => {
+  after(detector.close)
+
   it('reads PNG', async () => {
     assert.equal(await sizeOf(png(3, 2)), '3x2')
     assert.equal(await sizeOf(png(20_000, 9000)), '20000x9000')
@@ -213,7 +218,7 @@ describe('imageSize', () => {
     const images = [png(3, 2), gif(3, 2), jpeg(3, 2), media('lossy.webp'), media('still.avif'), media('grid.avif')]
     for (const content of images) {
       await using image = await downloaded(content)
-      const mimeType = await detectMime(content, true)
+      const mimeType = await detector.detect(content, true)
       assert.ok(await imageSize({ ...image.file, handle: await closedHandle(), mimeType }, never), mimeType)
     }
   })

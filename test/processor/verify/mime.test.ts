@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 import zlib from 'node:zlib'
 import fc from 'fast-check'
-import { detectMime, SNIFF_BYTES } from '../../../src/processor/verify/mime.ts'
-import { bytes, jpeg, noise, png, segment, zip } from './builders.ts'
+import { SNIFF_BYTES } from '../../../src/processor/verify/mime.ts'
+import { mimeDetector } from '../../../src/processor/verify/mime-detector.ts'
+import { recordingLog } from '../../support/queue.ts'
+import { archiveOfBombs, bytes, jpeg, noise, png, segment, zip } from './builders.ts'
 import { generated } from './corpus.ts'
+
+const detector = mimeDetector(recordingLog().log)
+const detectMime = detector.detect
 
 /** A whole body. */
 const detect = (content: Buffer | string) =>
@@ -12,6 +17,8 @@ const detect = (content: Buffer | string) =>
 const detectHead = (content: Buffer | string) => detectMime(Buffer.from(content), false)
 
 describe('detectMime', () => {
+  after(detector.close)
+
   it('finds an error page in place of an image', async () => {
     const page = '<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>nginx</body>\r\n</html>\r\n'
     assert.equal(await detect(page), 'text/html')
@@ -109,7 +116,7 @@ describe('detectMime', () => {
   })
 
   it('judges by the first bytes only, however many it is given', async () => {
-    for (const { name, content } of generated()) {
+    for (const { name, content } of generated(2)) {
       const first = Buffer.alloc(SNIFF_BYTES, ' ')
       content.copy(first)
       const cut = await detectMime(first, false)
@@ -119,7 +126,7 @@ describe('detectMime', () => {
   })
 
   it('does not mind where in a larger buffer the bytes stand', async () => {
-    for (const { name, content } of generated()) {
+    for (const { name, content } of generated(2)) {
       const around = Buffer.concat([noise(2, 13), content.subarray(0, SNIFF_BYTES), bytes('{"a":1}<html>\0PK\x03\x04')])
       const inside = around.subarray(13, 13 + Math.min(content.length, SNIFF_BYTES))
       assert.equal(await detectMime(inside, true), await detectMime(Uint8Array.from(inside), true), name)
@@ -135,7 +142,7 @@ describe('detectMime', () => {
 
   it('answers for every content, and soon', async function () {
     this.timeout(30_000)
-    const hostile = [
+    const hostile: Buffer[] = [
       ...[
         '<',
         '<!--',
@@ -173,10 +180,10 @@ describe('detectMime', () => {
         '\xef\xbb\xbf',
       ],
     ].map((piece) => bytes(piece.repeat(SNIFF_BYTES)).subarray(0, SNIFF_BYTES))
-    await detectAll(hostile) // so that the compiler's work is not measured
-    const times = await detectAll(hostile)
+    hostile.push(archiveOfBombs(), Buffer.concat([bytes('ID3\x03\0\0\0\0\0\0'), archiveOfBombs()]))
+    const times = await timesOf(hostile)
     const slowest = times.indexOf(Math.max(...times))
-    // alone on a machine the slowest takes about 1 ms
+    // alone on a machine an ID3 tag in front of an archive of bombs takes 8 ms, in file-type's thread; the rest 1 ms
     assert.ok((times[slowest] as number) < 50, `${times[slowest]} ms for ${hostile[slowest]?.subarray(0, 12)}`)
     times.sort((a, b) => a - b)
     assert.ok((times[Math.floor(times.length / 2)] as number) < 5, `median ${times[Math.floor(times.length / 2)]} ms`)
@@ -184,7 +191,7 @@ describe('detectMime', () => {
 
   it('answers for files whose bytes were changed', async function () {
     this.timeout(30_000)
-    const seeds = generated().map(({ content }) => content.subarray(0, SNIFF_BYTES))
+    const seeds = generated(2).map(({ content }) => content.subarray(0, SNIFF_BYTES))
     const change = fc.record({ at: fc.nat(400), byte: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff, 0x20, 0x3c) })
     await fc.assert(
       fc.asyncProperty(
@@ -204,12 +211,17 @@ describe('detectMime', () => {
   })
 })
 
-async function detectAll(contents: Buffer[]): Promise<number[]> {
+/** For each the best of a few times: what the machine does besides only adds to it. */
+async function timesOf(contents: Buffer[]): Promise<number[]> {
   const times: number[] = []
   for (const content of contents) {
-    const started = performance.now()
-    assert.match(await detectMime(content, false), /^[a-z]+\/[A-Za-z0-9.+-]+$/)
-    times.push(performance.now() - started)
+    let best = Number.POSITIVE_INFINITY
+    for (let turn = 0; turn < 5; turn++) {
+      const started = performance.now()
+      assert.match(await detectMime(content, false), /^[a-z]+\/[A-Za-z0-9.+-]+$/)
+      best = Math.min(best, performance.now() - started)
+    }
+    times.push(best)
   }
   return times
 }

@@ -5,7 +5,7 @@ import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { Client } from '../../../src/queue/redis.ts'
 import { type Claim, type Room, roomOf } from '../../../src/queue/room.ts'
 import type { ClaimReply } from '../../../src/queue/scripts.ts'
-import { never, request } from '../../support/queue.ts'
+import { addByScript, never, request } from '../../support/queue.ts'
 import type { ClaimCall, NewJob, Token } from './reference.ts'
 import { HOSTS, ROOMS, type Setup, type Step } from './steps.ts'
 import type { World } from './world.ts'
@@ -57,9 +57,10 @@ export function clientsOf(world: World, setups: Setup[]) {
   async function addJob(id: string, host: string, job: Omit<NewJob, 'id' | 'request'>) {
     const { room, group, gift, delayMs } = job
     const text = packRequest(request({ aggrId: group, url: `http://user@${host}/${id}`, extra: `${id} ${gift}` }))
-    const reply = await redis.addJob(keys.room(room), id, text, group, termsOf(job), gift, delayMs)
+    const added = { id, request: text, group, terms: termsOf(job), gift, delayMs }
+    const reply = await addByScript(redis, keys.room(room), added)
     const rate = job.rate && { ...job.rate }
-    reference.add({ id, request: text, ...job, rate }, reply)
+    reference.add({ id, request: text, ...job, rate }, reply === 'added' ? 1 : 0)
   }
 
   async function add({ count, host, do: _, ...job }: Doing<'add'>): Promise<void> {
@@ -148,7 +149,7 @@ export function clientsOf(world: World, setups: Setup[]) {
     const { room, worker } = first
     const mine = worker.held.filter((one) => one.room === room)
     const some = which.flatMap((n) => pick(mine, n) ?? [])
-    const lost = await at(worker.rooms, room).extend(some.map(({ claim }) => claim))
+    const { lost } = await at(worker.rooms, room).extend(some)
     reference.extend(room, worker.leaseMs, some.map(tokenOf), lost)
   }
 
@@ -159,8 +160,8 @@ export function clientsOf(world: World, setups: Setup[]) {
     const { spot } = reference.jobs.get(id) ?? {}
     const reason = resting && spot?.kind === 'rest' ? spot.reason : step.reason
     const send = async () => {
-      const args = [id, group, 0, '', 0, shrink ? '1' : '0', ...packPatch(patch)]
-      const reply = await redis.wakeJob(keys.room(room), keys.rest(reason), ...args)
+      const args = [id, '', 'room', group, 0, '', 0, shrink ? '1' : '0', ...packPatch(patch)]
+      const reply = await redis.moveJob(keys.rest(reason), keys.room(room), ...args)
       reference.wake({ id, reason, room, group, shrink, patch }, reply)
     }
     await send()

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { packRequest } from '../../../src/jobs/record.ts'
 import type { Claim, Room } from '../../../src/queue/room.ts'
 import { freezeClock } from '../../support/frozen-clock.ts'
-import { never, openQueue, request } from '../../support/queue.ts'
+import { addByScript, never, openQueue, request } from '../../support/queue.ts'
 import { checkInvariants, type Dump, dumpOf } from '../../support/queue-invariants.ts'
 import type { TestRedis } from '../../support/redis.ts'
 
@@ -83,7 +83,8 @@ export async function forgetfulWorld(server: TestRedis) {
   async function extend(worker: Worker): Promise<void> {
     worker.returned = true
     for (const [id, { until }] of worker.held) if (until <= clock.now) worker.held.delete(id)
-    const lost = new Set(await worker.room.extend([...worker.held.values()].map(({ claim }) => claim)))
+    const reply = await worker.room.extend([...worker.held.values()].map(({ claim }) => ({ claim })))
+    const lost = new Set(reply.lost)
     for (const [id, held] of worker.held) {
       if (lost.has(id)) worker.held.delete(id)
       else held.until = clock.now + LEASE_MS
@@ -127,8 +128,9 @@ export async function forgetfulWorld(server: TestRedis) {
     switch (step.do) {
       case 'add':
         for (let i = 0; i < step.count; i++) {
-          const text = packRequest(request({ aggrId: step.group }))
-          await q.redis.addJob(q.keys.room('downloads'), `job-${jobs++}`, text, step.group, LIMITS[step.group], '', 0)
+          const { group } = step
+          const job = { request: packRequest(request({ aggrId: group })), group, limit: LIMITS[group] }
+          await addByScript(q.redis, q.keys.room('downloads'), { id: `job-${jobs++}`, ...job })
         }
         return
       case 'claim':

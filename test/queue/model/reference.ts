@@ -376,7 +376,7 @@ export function referenceQueue(start: number) {
     wake({ id, reason, room, group, shrink, patch }: Waking, reply: string): void {
       const job = jobs.get(id)
       const rests = job?.spot.kind === 'rest' && job.spot.reason === reason
-      assert.equal(reply, rests ? 'woken' : job ? 'absent' : 'unknown', `waking ${id}`)
+      assert.equal(reply, rests ? 'moved' : job ? 'absent' : 'unknown', `waking ${id}`)
       if (!job || !rests) return
       Object.assign(job.state, fieldsOf(packPatch(patch)))
       if (shrink) job.request = undefined

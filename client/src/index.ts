@@ -1,0 +1,8 @@
+export type * from './api.ts'
+export type { BatchOptions, BatchResult } from './batch.ts'
+export { type Callback, type VerifyOptions, verifyCallback } from './callback.ts'
+export { type Client, downloader, type JobSummary } from './client.ts'
+export { ApiProblem, ApiUnreachable, CallbackRefused } from './errors.ts'
+export type { JobEvent, Live } from './events.ts'
+export type { HttpOptions } from './http.ts'
+export { hasSucceeded, isOver, type WaitOptions } from './wait.ts'

@@ -1,0 +1,52 @@
+import Router from '@koa/router'
+import { isJobId } from '../../jobs/job.ts'
+import type { Events } from '../../queue/events.ts'
+import type { Horizons, Jobs, Sighting } from '../../queue/jobs.ts'
+import { Problem } from '../problems.ts'
+import { askAgainAfterS, jobView, whyView } from '../views.ts'
+
+export interface JobDeps {
+  jobs: Pick<Jobs, 'look' | 'why' | 'cancel'>
+  horizons: Horizons
+  /** Base of the files' URLs, or `""`. */
+  downloadUrl: string
+  events: Pick<Events, 'tell'>
+}
+
+/** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. `DELETE /jobs/:id`: cancels it. */
+export function jobRoutes({ jobs, horizons, downloadUrl, events }: JobDeps): Router {
+  async function find(id: string): Promise<Sighting> {
+    const sighting = isJobId(id) ? await jobs.look(id) : undefined
+    if (!sighting) throw unknownJob(id)
+    return sighting
+  }
+
+  return new Router()
+    .get('/jobs/:id', async (ctx) => {
+      const sighting = await find(ctx.params.id ?? '')
+      const seconds = askAgainAfterS(sighting)
+      if (seconds !== undefined) ctx.set('Retry-After', String(seconds))
+      ctx.body = jobView(sighting, downloadUrl)
+    })
+    .get('/jobs/:id/why', async (ctx) => {
+      let sighting = await find(ctx.params.id ?? '')
+      let waiting = await jobs.why(sighting, horizons)
+      if (sighting.where.kind === 'pending' && !waiting) {
+        sighting = await find(sighting.job.id) // it has moved in between
+        waiting = await jobs.why(sighting, horizons)
+      }
+      ctx.body = whyView(sighting, waiting)
+    })
+    .delete('/jobs/:id', async (ctx) => {
+      const { id = '' } = ctx.params
+      const state = isJobId(id) ? await jobs.cancel(id) : 'unknown'
+      if (state === 'unknown') throw unknownJob(id)
+      if (state === 'over') throw new Problem(409, `id: the callback of ${id} was delivered: nothing is left to cancel`)
+      // what runs is told of by whoever stops it
+      if (state !== 'cancelling') events.tell({ id, event: 'cancelled', room: '', group: '' })
+      ctx.status = state === 'cancelled' ? 200 : 202
+      ctx.body = { id, state }
+    })
+}
+
+export const unknownJob = (id: string) => new Problem(404, `id: there is no job ${JSON.stringify(id.slice(0, 64))}`)

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { JobView } from '../../src/api/schemas/job.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { type Service, startRole, startService } from '../support/service.ts'
+
+describe('the commands', () => {
+  let origin: Origin
+  let service: Service
+  before(async () => {
+    origin = await startOrigin()
+    const config = { processor: { max_retries: 0, download_url: '' }, notifier: { max_retries: 0 } }
+    service = await startService({ roles: ['start'], config })
+  })
+  after(async () => {
+    await service[Symbol.asyncDispose]()
+    await origin[Symbol.asyncDispose]()
+  })
+
+  const begin = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+    startRole([...args, '--api', service.url, '-c', service.configFile], { cwd: service.dir, env })
+  async function run(args: string[], env?: NodeJS.ProcessEnv) {
+    const role = begin(args, env)
+    return { code: await role.ended, out: role.stdout(), err: role.stderr() }
+  }
+  const json = (out: string) =>
+    out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+
+  async function file(name: string, lines: string[]): Promise<string> {
+    const name_ = path.join(service.dir, name)
+    await writeFile(name_, lines.join('\n'))
+    return name_
+  }
+
+  it('enqueue --wait downloads what a file names, and exits with 0 when all succeeded', async () => {
+    const urls = [1, 2, 3].map((n) => origin.on(`/file-${n}`, 'hello'))
+    const list = await file('urls', ['# three files', '', ...urls])
+    const { code, out, err } = await run(['enqueue', list, '--wait', '--json'])
+    assert.equal(code, 0, err)
+    const ends = json(out).sort((a, b) => a.line - b.line)
+    assert.deepEqual(
+      ends.map(({ line, url, success, size }) => ({ line, url, success, size })),
+      [
+        { line: 3, url: urls[0], success: true, size: 5 },
+        { line: 4, url: urls[1], success: true, size: 5 },
+        { line: 5, url: urls[2], success: true, size: 5 },
+      ],
+    )
+    const people = await run(['enqueue', list, '--wait'])
+    assert.match(people.err, /^3 jobs: 3 succeeded; 15 B in [\d.]+ s$/m)
+  })
+
+  it('enqueue --wait names what failed and what was refused, by line, and exits with 1', async () => {
+    origin.on('/gone', (_request, response) => response.writeHead(404).end())
+    const list = await file('bad', [`${origin.url}/gone`, 'not a url', '{"url":"http://origin.test/","aggr_limit":0}'])
+    const { code, err } = await run(['enqueue', list, '--wait'])
+    assert.equal(code, 1)
+    assert.match(err, /^line 1: .*404 Not Found/m)
+    assert.match(err, /^line 2: not a url url: must be an http or https URL$/m)
+    assert.match(err, /^line 3: .*aggr_limit/m)
+    assert.match(err, /^3 jobs: 0 succeeded, 3 failed \(refused 2, http\.404 1\)/m)
+  })
+
+  it('get brings one file here, and leaves nothing with the service', async () => {
+    const url = origin.on('/one', 'the content')
+    const { code, err } = await run(['get', url, '-o', 'here'])
+    assert.equal(code, 0, err)
+    assert.equal(await readFile(path.join(service.dir, 'here'), 'utf8'), 'the content')
+    const missing = await run(['get', `${origin.url}/gone`, '-o', 'missing'])
+    assert.equal(missing.code, 1)
+    assert.match(missing.err, /Received Status code 404/)
+  })
+
+  it('pause, why, jobs, limit and resume steer an aggregation', async () => {
+    assert.match((await run(['pause', 'cats'])).out, /cats.*paused/)
+    const id = await service.enqueue({ aggr_id: 'cats', url: origin.on('/cat', 'meow') })
+    assert.match((await run(['why', id])).out, /^paused: its aggregation is paused/)
+    const listed = json((await run(['jobs', '--state', 'pending', '--aggr', 'cats', '--json'])).out)
+    assert.deepEqual(
+      listed.map((job) => job.id),
+      [id],
+    )
+    assert.equal(json((await run(['limit', 'cats', '7', '--json'])).out)[0].limit, 7)
+    await run(['resume', 'cats'])
+    assert.equal((await service.receiver.callbackOf(id)).success, true)
+  })
+
+  it('retry --failed queues callbacks again', async () => {
+    service.receiver.answer = () => 500
+    const id = await service.enqueue({ url: origin.on('/file', 'hello') })
+    await eventually(async () => {
+      const { state } = (await (await service.get(`/jobs/${id}`)).json()) as JobView
+      assert.equal(state, 'callback_failed')
+    })
+    service.receiver.answer = () => 200
+    const { code, out } = await run(['retry', '--failed', '--receiver', new URL(service.receiver.url).origin])
+    assert.equal(code, 0)
+    assert.match(out, /^1 callback queued again/)
+    assert.equal((await run(['retry', 'AAAAAAAAAAAAAA'])).code, 1)
+  })
+
+  it('tail shows what happens', async () => {
+    const tail = begin(['tail', '--aggr', 'live', '--json'])
+    const seen = () =>
+      tail
+        .stdout()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+    await eventually(async () => {
+      await service.download({ aggr_id: 'live', url: origin.on('/live', 'x') })
+      assert.ok(seen().some(({ event, group }) => event === 'started' && group === 'live'))
+    })
+    assert.equal(await tail.end('SIGINT'), 0)
+  })
+
+  it('status says that all are alive, also for Graphite', async () => {
+    const { code, out } = await run(['status'])
+    assert.equal(code, 0)
+    assert.match(out, /processors: 1, notifiers: 1/)
+    assert.match((await run(['status', '--graphite', 'dl.prod'])).out, /^dl\.prod\.processor\.alive 1 \d{10}$/m)
+  })
+
+  it('config print masks secrets, and config check exits with 1 when something is wrong', async () => {
+    const env = {
+      DOWNLOADER_REDIS__URL: 'redis://user:hidden1@redis.test:6379/0',
+      DOWNLOADER_API__TOKENS: '["hidden2"]',
+      DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'hidden3',
+      DOWNLOADER_PROCESSOR__REQUEST_HEADERS: '{"X-Key":"hidden4","User-Agent":"shown"}',
+    }
+    const { code, out } = await run(['config', 'print'], env)
+    assert.equal(code, 0)
+    assert.doesNotMatch(out, /hidden/)
+    assert.match(out, /redis:\/\/user:\(masked\)@redis\.test/)
+    assert.match(out, /shown/)
+    const wrong = await run(['config', 'check'], { DOWNLOADER_API__PORT: 'x' })
+    assert.equal(wrong.code, 1)
+    assert.match(wrong.err, /DOWNLOADER_API__PORT: api\.port/)
+  })
+
+  it('say what is wrong: no API, no token, no such job, a wrong flag', async () => {
+    const absent = startRole(['status', '--api', 'http://127.0.0.1:9'])
+    assert.equal(await absent.ended, 1)
+    assert.match(absent.stderr(), /no answer from http:\/\/127\.0\.0\.1:9.*\nIs the API running there\?/)
+    const unknown = await run(['why', 'AAAAAAAAAAAAAA'])
+    assert.equal(unknown.code, 1)
+    assert.equal(unknown.err, 'downloader: id: there is no job "AAAAAAAAAAAAAA"\n')
+    const wrong = await run(['why', '--colour'])
+    assert.equal(wrong.code, 2)
+    assert.match(wrong.err, /Usage: downloader why/)
+  })
+
+  it('send the token of DOWNLOADER_TOKEN, and ask for it when it is missing', async () => {
+    await using closed = await startService({ roles: ['api'], config: { api: { tokens: ['open sesame'] } } })
+    const without = startRole(['jobs', '--api', closed.url])
+    assert.equal(await without.ended, 1)
+    assert.match(without.stderr(), /DOWNLOADER_TOKEN/)
+    const having = startRole(['jobs', '--api', closed.url], { env: { DOWNLOADER_TOKEN: 'open sesame' } })
+    assert.equal(await having.ended, 0, having.stderr())
+  })
+})

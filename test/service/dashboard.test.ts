@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import type { Page } from 'playwright-core'
+import { startBrowser, type TestBrowser } from '../support/browser.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { PNG } from '../support/samples.ts'
+import { type Service, startService } from '../support/service.ts'
+
+/** Where the pictures for docs/dashboard.md go, when they are to be made anew. */
+const PICTURES = process.env.DASHBOARD_PICTURES
+
+const HOSTILE = [
+  '<img src=x onerror="window.hurt=1">',
+  '"><script>window.hurt=1</script>',
+  'javascript:window.hurt=1',
+  '../../etc/passwd?a=b&c#d',
+  '%2e%2e%2f%00',
+  '\u202egpj.exe',
+  '{{7*7}} $(7*7)',
+  '__proto__',
+]
+
+describe('the dashboard in a browser', function () {
+  this.timeout(60_000)
+  let browser: TestBrowser
+  let service: Service
+  let origin: Origin
+  const finish: (() => void)[] = []
+
+  before(async () => {
+    origin = await startOrigin()
+    browser = await startBrowser()
+    service = await startService({ config: { processor: { max_retries: 0 }, notifier: { max_retries: 0 } } })
+    origin.on('/fine.png', PNG)
+    origin.on('/slow.png', (_request, response) => {
+      finish.push(() => response.end(PNG))
+    })
+  })
+  after(async () => {
+    await service[Symbol.asyncDispose]()
+    await browser[Symbol.asyncDispose]()
+    await origin[Symbol.asyncDispose]()
+  })
+  afterEach(() => assert.deepEqual(browser.complaints.splice(0), [], 'the browser complained of nothing'))
+
+  const open = (address: string, options = {}) => browser.open(`${service.url}/${address}`, options)
+  const shows = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 10_000 })
+  const confirm = (page: Page, verb: string) => page.locator('dialog').getByRole('button', { name: verb }).click()
+
+  async function picture(page: Page, name: string) {
+    if (!PICTURES) return
+    mkdirSync(PICTURES, { recursive: true })
+    await page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: true })
+  }
+
+  it('shows what is alive and what happens, without being loaded again', async () => {
+    const page = await open('')
+    for (const role of ['api', 'processor', 'notifier']) {
+      await page.getByRole('cell', { name: role, exact: true }).waitFor()
+    }
+    await page.locator('.chart canvas').first().waitFor()
+    const id = await service.enqueue({ url: `${origin.url}/slow.png`, aggr_id: 'live' })
+    await eventually(() => assert.equal(finish.length, 1))
+    await page.getByRole('link', { name: '1 running' }).first().waitFor()
+    finish.splice(0)[0]?.()
+    await service.receiver.callbackOf(id)
+    await eventually(async () => {
+      const chart = await page.locator('figure.chart').first().getAttribute('aria-label')
+      assert.match(chart ?? '', /downloaded: 1,/)
+    })
+  })
+
+  it('finds, pauses, limits and resumes an aggregation', async () => {
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) => {
+        return service.send('PATCH', `/aggregations/host-${i}.example`, { limit: 1 + (i % 9) })
+      }),
+    )
+    const page = await open('#/aggregations?sort=aggr_id')
+    await page.getByText('host-0.example').waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('host-42')
+    await shows(page, /^1 found$/)
+    assert.equal(await page.locator('tbody tr').count(), 1)
+
+    await page.getByRole('button', { name: 'Pause host-42.example' }).click()
+    await page.locator('dialog[open]').waitFor() // a key that comes before the question is for the page
+    await page.keyboard.press('Escape')
+    await page.locator('dialog').waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Pause host-42.example' }).click()
+    await confirm(page, 'Pause')
+    await page.locator('.badge', { hasText: 'paused' }).waitFor()
+    const of = async () =>
+      (await (await service.get('/aggregations/host-42.example')).json()) as Record<string, unknown>
+    assert.equal((await of()).paused, true)
+
+    await page.getByRole('button', { name: 'Limit of host-42.example' }).click()
+    await page.getByLabel('Downloads at once').fill('17')
+    await confirm(page, 'Change')
+    await page.getByRole('cell', { name: '17*' }).waitFor()
+    assert.equal((await of()).limit, 17)
+
+    await page.getByRole('button', { name: 'Resume host-42.example' }).click()
+    await confirm(page, 'Resume')
+    await page.getByRole('button', { name: 'Pause host-42.example' }).waitFor()
+    assert.equal((await of()).paused, false)
+  })
+
+  it('says why a job waits, follows it live, and cancels it', async () => {
+    await service.send('PATCH', '/aggregations/waiting', { paused: true })
+    const id = await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'waiting' })
+    const page = await open('')
+    await page.getByPlaceholder('id of a job').fill(id)
+    await page.keyboard.press('Enter')
+    await shows(page, /paused/)
+    await page.locator('.live[data-live=true]').waitFor()
+    await picture(page, 'job')
+    await service.send('PATCH', '/aggregations/waiting', { paused: null })
+    await page.locator('#job-state', { hasText: 'delivered' }).waitFor()
+
+    await service.send('PATCH', '/aggregations/waiting', { paused: true })
+    const other = await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'waiting' })
+    await page.goto(`${service.url}/#/jobs/${other}`)
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await confirm(page, 'Cancel the job')
+    await page.locator('#job-state', { hasText: 'cancelled' }).waitFor()
+  })
+
+  it('retries failed callbacks, one by its page and all of a receiver at once', async () => {
+    service.receiver.answer = () => 500
+    const jobs = Array.from({ length: 4 }, () => service.enqueue({ url: `${origin.url}/gone.png`, aggr_id: 'failing' }))
+    const [first = ''] = await Promise.all(jobs)
+    const page = await open('#/failures')
+    await page.getByRole('link', { name: 'http.404' }).waitFor({ timeout: 15_000 })
+    const row = page.getByRole('row', { name: new RegExp(new URL(service.receiver.url).host) }).last()
+    await row.getByRole('link', { name: '4' }).waitFor({ timeout: 15_000 })
+    await picture(page, 'failures')
+
+    service.receiver.answer = () => 200
+    const single = await open(`#/jobs/${first}`)
+    await single.getByRole('button', { name: 'Retry' }).click()
+    await confirm(single, 'Retry')
+    await single.locator('#job-state', { hasText: 'delivered' }).waitFor()
+
+    await row.getByRole('button', { name: /Retry all/ }).click()
+    await confirm(page, 'Retry')
+    await page.locator('dialog').waitFor({ state: 'detached' })
+    await eventually(async () => {
+      const { receivers } = (await (await service.get('/failures')).json()) as { receivers: unknown[] }
+      assert.deepEqual(receivers, [])
+    })
+  })
+
+  it('shows names of others as text, and finds them by their links', async () => {
+    for (const name of HOSTILE) {
+      await service.send('PATCH', `/aggregations/${encodeURIComponent(name)}`, { paused: true })
+      await service.enqueue({ url: `${origin.url}/fine.png?${encodeURIComponent(name)}`, aggr_id: name })
+    }
+    const page = await open('#/aggregations')
+    for (const name of HOSTILE) {
+      const row = page.getByRole('row').filter({ has: page.locator('bdi', { hasText: name }) })
+      const jobs = row.getByRole('link', { name: '1', exact: true })
+      await jobs.click()
+      await page.getByRole('heading', { name: 'Jobs' }).waitFor()
+      await page.locator('tbody a').first().waitFor()
+      assert.equal(await page.locator('tbody bdi').first().textContent(), name)
+      await page.goBack()
+    }
+    await page
+      .getByRole('button', { name: `Pause ${HOSTILE[0]}` })
+      .or(page.getByRole('button', { name: `Resume ${HOSTILE[0]}` }))
+      .click()
+    await confirm(page, 'Resume')
+    assert.equal(await page.evaluate('window.hurt'), undefined)
+    assert.equal(await page.locator('main img, main script').count(), 0)
+  })
+
+  it('stays usable with ten thousand aggregations', async () => {
+    const keys = '{downloader}:downloads:overrides'
+    const args = Array.from({ length: 10_000 }, (_, i) => [`many-${String(i).padStart(5, '0')}.example`, '{"limit":3}'])
+    for (let i = 0; i < args.length; i += 500) await service.redis.cli('HSET', keys, ...args.slice(i, i + 500).flat())
+    const began = performance.now()
+    const page = await open('#/aggregations?sort=pending')
+    await shows(page, /to 50 of 10,\d\d\d/)
+    assert.ok((await page.locator('tbody tr').count()) <= 50)
+    await page.locator('#search').fill('MANY-09999')
+    await shows(page, /^1 found$/)
+    await page.getByText('many-09999.example').waitFor()
+    assert.ok(performance.now() - began < 15_000)
+  })
+
+  it('fits on a phone, in the dark, and goes by keyboard', async () => {
+    const options = { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true } as const
+    const page = await open('', options)
+    await page.locator('.chart canvas').first().waitFor()
+    for (const name of ['Aggregations', 'Jobs', 'Failures', 'Events', 'Overview']) {
+      const link = page.getByRole('navigation', { name: 'Pages' }).first().getByRole('link', { name })
+      await link.focus()
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { level: 1, name }).waitFor()
+      const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+      assert.ok(Number(wider) <= 0, `${name} is ${wider} px too wide`)
+    }
+    await page.locator('.chart canvas').first().waitFor()
+    assert.match(
+      String(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor')),
+      /20, 23, 28/,
+    )
+    await picture(page, 'phone')
+  })
+
+  it('tells events as they happen', async () => {
+    const page = await open('#/events')
+    await page.locator('.live[data-live=true]').waitFor()
+    const id = await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'told' })
+    await page.getByRole('row').filter({ hasText: id }).filter({ hasText: 'delivered' }).waitFor()
+  })
+
+  it('makes the pictures of the documentation', async () => {
+    for (let i = 0; i < 40; i++) {
+      await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: `shop-${i % 7}.example`, aggr_limit: 4 })
+    }
+    const page = await open('')
+    await eventually(async () => {
+      const chart = await page.locator('figure.chart').first().getAttribute('aria-label')
+      assert.match(chart ?? '', /downloaded: [4-9]\d/)
+    })
+    await picture(page, 'overview')
+    await page.goto(`${service.url}/#/aggregations?search=host-1`)
+    await shows(page, /^11 found$/)
+    await picture(page, 'aggregations')
+  })
+})
+
+describe('the dashboard of a deployment with tokens', function () {
+  this.timeout(60_000)
+  let browser: TestBrowser
+  let service: Service
+  before(async () => {
+    browser = await startBrowser()
+    service = await startService({ roles: ['api'], config: { api: { tokens: ['the-token', 'second'] } } })
+  })
+  after(async () => {
+    await service[Symbol.asyncDispose]()
+    await browser[Symbol.asyncDispose]()
+  })
+
+  it('asks for a token, and takes it back', async () => {
+    const page = await browser.open(service.url)
+    assert.equal(new URL(page.url()).pathname, '/login')
+    await page.getByLabel('Token').fill('wrong')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').waitFor()
+    await page.getByLabel('Token').fill('the-token')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.getByRole('cell', { name: 'api', exact: true }).waitFor()
+
+    await page.goto(`${service.url}/#/aggregations`)
+    assert.equal(await page.evaluate('document.cookie'), '', 'no script reads the session')
+    const status = await page.evaluate(
+      `fetch('/aggregations/a', { method: 'PATCH', body: '{"paused":true}' }).then(({ status }) => status)`,
+    )
+    assert.equal(status, 200, 'who is logged in may change things')
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.goto(service.url)
+    await page.getByLabel('Token').waitFor()
+    browser.complaints.splice(0)
+  })
+
+  it('takes nothing from the pages of other sites, and is shown in nobody’s frame', async () => {
+    const target = service.url
+    const other = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html')
+      response.end(`<iframe src="${target}/login"></iframe>
+        <form method="post" action="${target}/aggregations/forged" enctype="text/plain"><button>go</button></form>`)
+    })
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    try {
+      const page = await browser.open(service.url)
+      await page.getByLabel('Token').fill('second')
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
+      for (const host of ['127.0.0.1', 'localhost']) {
+        await page.goto(`http://${host}:${port}/`)
+        const answer = await page.evaluate(
+          `fetch('${target}/retry', { method: 'POST', body: '{}', mode: 'no-cors', credentials: 'include' }).then(({ type }) => type)`,
+        )
+        assert.equal(answer, 'opaque')
+        const [response] = await Promise.all([
+          page.waitForResponse((response) => response.request().isNavigationRequest()),
+          page.getByRole('button', { name: 'go' }).click(),
+        ])
+        assert.equal(response.status(), 403, host)
+      }
+      assert.ok(browser.complaints.splice(0).some((text) => /frame/i.test(text)))
+    } finally {
+      other.closeAllConnections()
+      await new Promise((resolve) => other.close(resolve))
+    }
+  })
+})
