@@ -58,7 +58,8 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
       const outcome = await afterFailure(failure)
-      tell(failure.code, { failure, retryDelayMs: 'delayMs' in outcome ? outcome.delayMs : undefined })
+      const retryDelayMs = 'delayMs' in outcome ? outcome.delayMs : undefined
+      tell(failure.code, { failure, retryDelayMs, putOff: outcome.kind === 'download-throttled' })
       return outcome
     } finally {
       stats.attemptEnds(group)
@@ -91,7 +92,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return job.throttles < MAX_THROTTLES && Date.now() - job.createdMs < MAX_THROTTLED_MS
     }
 
-    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs'> = {}) {
+    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs' | 'putOff'> = {}) {
       if (!request) return
       const of = (request.maxRetries ?? maxRetries) + 1
       const durationMs = performance.now() - journey.begun

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Verdict } from '../../src/jobs/places.ts'
+import { aggregationsOf } from '../../src/queue/aggregations.ts'
 import { booksOf } from '../../src/queue/books.ts'
+import { jobsOf } from '../../src/queue/jobs.ts'
+import { type Cursor, listingOf } from '../../src/queue/listing.ts'
 import type { Claim, Room } from '../../src/queue/room.ts'
 import { freezeClock } from '../support/frozen-clock.ts'
 import { never, openQueue, queueSuite, type TestQueue } from '../support/queue.ts'
@@ -58,6 +61,47 @@ describe('a host that asks for time', () => {
     assert.deepEqual(await q.queue.groups('downloads'), [{ group: 'group', pending: 3 }])
     await q.travel(5000)
     assert.deepEqual(hosts(await q.claim(room, 10)), [SLOW, SLOW, SLOW])
+  })
+
+  test('hides no job: those that wait for it are found, listed, counted, cancelled', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 60_000, 'gone')
+    const slow = [await addTo(q, SLOW), await addTo(q, SLOW), await addTo(q, SLOW)]
+    const good = await addTo(q, GOOD)
+    assert.deepEqual(hosts(await q.claim(room, 5)), [GOOD])
+    await addTo(q, GOOD)
+
+    const jobs = jobsOf(q.redis, q.keys, q.queue)
+    const sighting = await jobs.look(slow[0] ?? '')
+    assert.deepEqual(sighting?.where, { ...sighting?.where, kind: 'pending', group: 'group', host: SLOW })
+
+    const aggregations = aggregationsOf(q.redis, q.keys, jobs)
+    const [group] = await aggregations.look(['group'])
+    assert.deepEqual([group?.running, group?.pending, group?.waitingForHosts, group?.limit], [1, 4, 3, 1000])
+
+    const listing = listingOf(q.redis, q.keys)
+    for (const aggrId of ['group', undefined]) {
+      const found: string[] = []
+      let after: Cursor | undefined
+      do {
+        const page = await listing.pending('downloads', aggrId, 2, after)
+        found.push(...page.listed.map(({ job }) => new URL(job.request?.url ?? '').host))
+        after = page.next
+      } while (after)
+      assert.deepEqual(found, [GOOD, SLOW, SLOW, SLOW])
+    }
+    assert.deepEqual(
+      (await listing.running('downloads', 'group', 10)).listed.map(({ job }) => job.id),
+      [good],
+    )
+
+    assert.equal(await jobs.cancel(slow[0] ?? ''), 'cancelled')
+    await q.check()
+    assert.deepEqual(await aggregations.empty('group', false, never), { cancelled: 3, running: 1, remaining: 0 })
+    await q.check()
   })
 
   test('shares the places of its group', async (q) => {
