@@ -63,6 +63,13 @@ local function rate_of(state)
   return rate < UNLIMITED and math.max(rate, 0.1) or nil
 end
 
+-- The same as a group's pace, with a burst of a tenth of a second.
+local function host_pace_allows_from(state)
+  local rate = rate_of(state)
+  if not rate or not state.full then return 0 end
+  return ms_of(state.full - math.max(0, 100 - 1000 / rate))
+end
+
 -- From when on, in ms since the epoch, the host may be asked; nothing while something must end before.
 local function host_allows_from(room, host)
   local limit = host_limit_of(room)
@@ -75,24 +82,28 @@ local function host_allows_from(room, host)
     local tries = state.asked or state.probe and redis.call("HEXISTS", room .. ":claims", state.probe) == 1
     if from <= now and tries then return nil end
   end
-  local rate = rate_of(state)
-  if not rate or not state.full then return from end
-  -- the same as a group's pace, with a burst of a tenth of a second
-  return math.max(from, ms_of(state.full - math.max(0, 100 - 1000 / rate)))
+  return math.max(from, host_pace_allows_from(state))
+end
+
+-- Its rate has one start less; returns from when on that may be.
+local function take_host_turn(room, host)
+  local state = host_state(room, host)
+  local rate, from = rate_of(state), host_pace_allows_from(state)
+  if not rate then return 0 end
+  state.full = math.max(state.full or 0, exactly) + 1000 / rate
+  redis.call("HSET", room .. ":host:" .. host, "full", string.format("%.6f", state.full))
+  return from
 end
 
 -- A job of the host starts.
 local function ask_host(room, host, id)
-  local state, key = host_state(room, host), room .. ":host:" .. host
+  local state = host_state(room, host)
   if host_limit_of(room) > 0 then redis.call("SADD", room .. ":running:" .. host, id) end
   if state.opens then
     state.probe, state.asked = id, true
-    redis.call("HSET", key, "probe", id)
+    redis.call("HSET", room .. ":host:" .. host, "probe", id)
   end
-  local rate = rate_of(state)
-  if not rate then return end
-  state.full = math.max(state.full or 0, exactly) + 1000 / rate
-  redis.call("HSET", key, "full", string.format("%.6f", state.full))
+  take_host_turn(room, host)
 end
 
 -- Until when the host may not be asked by this group.

@@ -46,6 +46,8 @@ export interface Room {
   extend(extensions: Iterable<Extension>): Promise<{ lost: string[]; cancelled: string[] }>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
+  /** Takes the next start that the rates allow, for one more request of a claim; resolves to the ms until then. */
+  turn(claim: Claim, signal: AbortSignal): Promise<number>
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
@@ -113,6 +115,10 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       if (args.length === 0) return { lost: [], cancelled: [] }
       const [lost, cancelled] = await redis.extendLeases(key, leaseMs, worker, seen, ...args)
       return { lost, cancelled }
+    },
+
+    turn({ job, token }, signal) {
+      return persistently(() => redis.takeTurn(key, job.id, token), signal, log)
     },
 
     async retire() {

@@ -18,6 +18,7 @@ export const scripts = {
   settleClaim: { numberOfKeys: 2, lua: lib + rest + read('judge') + read('settle') },
   moveJob: restScript('move', 2),
   cancelClaim: script('cancel'),
+  takeTurn: script('turn'),
   adjustGroup: script('adjust'),
   amendGroup: script('amend'),
   lookAtJob: plain('look'),
@@ -130,6 +131,7 @@ declare module 'ioredis' {
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
     moveJob(from: string, target: string, ...args: Args): Result<string, Context>
     cancelClaim(room: string, id: string): Result<0 | 1, Context>
+    takeTurn(room: string, id: string, token: string): Result<number, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
     amendGroup(room: string, group: string, amendment: string): Result<string, Context>
     lookAtGroups(room: string, ...groups: string[]): Result<GroupsReply, Context>

@@ -17,6 +17,7 @@ function leaseOf(fields: Partial<DownloadRequest>): Lease {
     confirm() {},
     leave() {},
     progress() {},
+    async turn() {},
   }
 }
 

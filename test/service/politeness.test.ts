@@ -79,6 +79,28 @@ describe('politeness', () => {
     assert.ok(took > 1400 && took < 3000, `30 after the burst at 20 a second took ${took} ms`)
   })
 
+  it('counts the rest of a broken transfer as a request of the aggregation', async () => {
+    const origin = await newOrigin()
+    const content = Buffer.alloc(200_000, 'x')
+    const times: number[] = []
+    const url = origin.on('/cut', (request, response) => {
+      times.push(performance.now())
+      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      const headers = { etag: '"one"', 'accept-ranges': 'bytes', 'content-length': content.length - from }
+      if (from > 0) {
+        const range = `bytes ${from}-${content.length - 1}/${content.length}`
+        return void response.writeHead(206, { ...headers, 'content-range': range }).end(content.subarray(from))
+      }
+      response.writeHead(200, headers)
+      response.write(content.subarray(0, content.length / 2), () => setTimeout(() => response.destroy(), 50))
+    })
+    const id = await service.enqueue({ aggr_id: 'cut', aggr_limit: 4, aggr_rate: 1, url })
+    assert.equal((await service.receiver.callbackOf(id)).success, true)
+    const [first = 0, second = 0, ...more] = times
+    assert.deepEqual(more, [])
+    assert.ok(second - first > 950, `the rest was asked for after ${second - first} ms`)
+  })
+
   it('asks a host no more at once than processor.host_limit, from all aggregations', async () => {
     const origin = await newOrigin()
     let open = 0

@@ -108,6 +108,7 @@ export async function startWorkshop(config: Partial<FetchConfig> = {}): Promise<
             confirm,
             leave() {},
             progress() {},
+            async turn() {},
           }
           return run(job, asked, lease, newJourney())
         },
