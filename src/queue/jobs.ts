@@ -9,7 +9,7 @@ import {
   type Spot,
   storageOf,
 } from '../jobs/places.ts'
-import { packPatch } from '../jobs/record.ts'
+import { packPatch, unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import type { Waiting } from '../jobs/why.ts'
 import type { Keys } from './keys.ts'
@@ -45,21 +45,18 @@ const LOOKS = 4
 const RUNNING_NAMED = 20
 
 /** Single jobs, as those see them who ask about them. */
-export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'wake'>) {
+export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
   async function look(id: string): Promise<Sighting | undefined> {
-    for (let looks = 1; looks <= LOOKS; looks++) {
-      const job = await queue.find(id)
-      if (!job) return undefined
-      const spots = everySpot(job.request, job.storage === undefined ? [] : [job.storage])
+    let spots: Spot[] = [] // what rests is found without; where else a job can be is told by its record
+    for (let looks = 0; looks <= LOOKS; looks++) {
       const asked = JSON.stringify(spots.map(({ room, group }) => [room, group]))
-      const [nowMs, kind, name = '', group = '', at = '0'] = await redis.lookAtJob(
-        keys.totals,
-        id,
-        asked,
-        ...restReasons,
-      )
+      const reply = await redis.lookAtJob(keys.totals, id, asked, ...restReasons)
+      const [nowMs, request, state, kind, name = '', group = '', at = '0'] = reply
+      if (request === null && state.length === 0) return undefined
+      const job = unpackJob(id, request, state)
       const where = whereaboutsOf(kind, { room: name, group }, Number(at))
       if (where) return { job, where, nowMs }
+      spots = everySpot(job.request, job.storage === undefined ? [] : [job.storage])
     }
     return undefined
   }
@@ -101,21 +98,25 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
      * @returns how many were
      */
     async cancelIn({ room, group }: Spot, ids: string[]): Promise<number> {
-      const found = await recordsOf(redis, keys, ids)
       const where = { kind: 'pending', room, group, startsMs: 0 } as const
-      const replies = await Promise.all(found.map((job) => job && cancelHere({ job, where, nowMs: 0 })))
+      const found = await recordsOf(
+        redis,
+        keys,
+        ids.map((id) => [id, where]),
+      )
+      const replies = await Promise.all(found.map((listed) => cancelHere({ ...listed, nowMs: 0 })))
       return replies.filter((reply) => reply === 'cancelled').length
     },
 
     /** Undefined when there is no such job. */
     look,
 
-    /** What decides when a pending job starts; undefined when it is not pending there any more. */
+    /** What decides when a pending job starts; undefined when it has moved, if only to another time. */
     async why({ job, where }: Sighting, horizons: Horizons): Promise<Waiting | undefined> {
       if (where.kind !== 'pending') return undefined
       const { room, group } = where
       const facts = await redis.whyWaiting(keys.room(room), job.id, group, horizons.silentMs, RUNNING_NAMED)
-      if (!facts) return undefined
+      if (!facts || Number(facts[1]) !== where.startsMs) return undefined // its record would tell of another attempt
       const [
         nowMs,
         startsMs,

@@ -1,15 +1,8 @@
-import type { Job } from '../jobs/job.ts'
 import { downloadsRoom, type RestReason, type Spot, storageOf } from '../jobs/places.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import type { Keys } from './keys.ts'
-import { recordsOf } from './records.ts'
+import { type Listed, recordsOf } from './records.ts'
 import type { Client } from './redis.ts'
-
-/** A job in a list, and where it was then. */
-export interface Listed {
-  job: Job
-  where: Whereabouts
-}
 
 export interface Page {
   listed: Listed[]
@@ -54,16 +47,7 @@ export function listingOf(redis: Client, keys: Keys) {
   }
 
   async function withRecords(found: [string, Whereabouts][], next: Cursor | undefined): Promise<Page> {
-    const jobs = await recordsOf(
-      redis,
-      keys,
-      found.map(([id]) => id),
-    )
-    const listed = found.flatMap(([, where], i): Listed[] => {
-      const job = jobs[i]
-      return job ? [{ job, where }] : [] // it is over by now
-    })
-    return { listed, next }
+    return { listed: await recordsOf(redis, keys, found), next }
   }
 
   async function rooms(which: 'downloads' | 'callbacks'): Promise<string[]> {
@@ -144,10 +128,9 @@ export function listingOf(redis: Client, keys: Keys) {
       running.sort((a, b) => (a.id < b.id ? -1 : 1))
       const rest = running.filter(({ id }) => id > (after?.id ?? ''))
       const page = rest.slice(0, count)
-      const ends = await Promise.all(page.map(({ id, room }) => redis.zscore(`${keys.room(room)}:leases`, id)))
       const last = page.at(-1)
       return withRecords(
-        page.map(({ id, room, group }, i) => [id, { kind: 'claimed', room, group, leaseEndsMs: Number(ends[i] ?? 0) }]),
+        page.map(({ id, room, group }) => [id, { kind: 'claimed', room, group, leaseEndsMs: 0 }]),
         last && rest.length > page.length ? { id: last.id } : undefined,
       )
     },
