@@ -112,6 +112,17 @@ export type Job = {
     mime_type: string
     /** `WxH`, or empty */
     image_size: string
+    /** where the redirects ended, without credentials and query; empty where that is not known */
+    final_url: string
+    redirects: number
+    /** ms, of the last attempt: for names, connections and TLS; until the first and the last byte were here */
+    timings: {
+      dns: number
+      connect: number
+      tls: number
+      first_byte: number
+      total: number
+    }
   } | null
   file: {
     /** null: the bucket is the caller’s own */
@@ -250,6 +261,86 @@ export type PendingSizes = Array<{
   size: number
 }>
 
+export type Overview = {
+  /** RFC 3339, in UTC */
+  at: string
+  version: string
+  /** whether this deployment has tokens */
+  login: boolean
+  processes: Array<{
+    role: 'api' | 'processor' | 'notifier'
+    host: string
+    pid: number
+    version: string
+    /** RFC 3339, in UTC */
+    since: string
+    running: number
+    /** jobs at once, at most; 0: it runs none */
+    concurrency: number
+    /** cores that it keeps busy */
+    cpu: number
+    /** resident bytes */
+    memory: number
+  }>
+  rooms: Array<{
+    room: string
+    pending: number
+    running: number
+    /** of the jobs that could start: what waits for its group does not count */
+    longest_wait_ms: number
+  }>
+  at_rest: {
+    done: number
+    failed: number
+    callback_failed: number
+    cancelled: number
+  }
+  /** jobs, ever */
+  accepted: number
+}
+
+export type Series = {
+  step_s: number
+  /** oldest first; what is absent is 0 */
+  points: Array<{
+    /** RFC 3339, in UTC */
+    at: string
+    downloaded?: number | undefined
+    failed?: number | undefined
+    retried?: number | undefined
+    bytes?: number | undefined
+    delivered?: number | undefined
+    callbacks_failed?: number | undefined
+    callbacks_retried?: number | undefined
+    starts?: number | undefined
+    wait_ms?: number | undefined
+    max_wait_ms?: number | undefined
+    pending?: number | undefined
+    callbacks_pending?: number | undefined
+  }>
+}
+
+export type Failures = {
+  /** attempts that failed, most first, at most 500 kinds; an empty host: too many to tell apart */
+  recent: Array<{
+    step: 'download' | 'callback'
+    code: string
+    host: string
+    count: number
+  }>
+  /** jobs at rest by code, most first */
+  at_rest: Array<{
+    state: 'failed' | 'callback_failed'
+    code: string
+    count: number
+  }>
+  /** failed callbacks at rest by receiver, most first, at most 500 */
+  receivers: Array<{
+    receiver: string
+    count: number
+  }>
+}
+
 export type OpenApi = {
   openapi: string
 }
@@ -360,4 +451,12 @@ export type PatchAggregationsIdBody = {
 export type DeleteAggregationsIdQuery = {
   /** `drain`: what runs comes to its end; `drop`: it is cancelled, too */
   mode?: 'drain' | 'drop' | undefined
+}
+
+export type GetSeriesQuery = {
+  span?: 'hour' | 'day' | undefined
+}
+
+export type GetFailuresQuery = {
+  span?: 'hour' | 'day' | undefined
 }

@@ -45,6 +45,8 @@ describe('the configuration', () => {
       lease_ms: 30_000,
       max_stalls: 3,
       disk_high: 95,
+      metrics_port: 0,
+      metrics_host: '127.0.0.1',
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
       rest_ttl_days: 30,
@@ -70,6 +72,8 @@ describe('the configuration', () => {
       allow_networks: [],
       lease_ms: 30_000,
       max_stalls: 3,
+      metrics_port: 0,
+      metrics_host: '127.0.0.1',
       stats_interval: 5000,
       shutdown_grace_ms: 30_000,
     })

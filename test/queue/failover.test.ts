@@ -196,7 +196,8 @@ describe('a client of a Cluster', () => {
       await persistently(() => q.add(), never, q.log) // the node may have been the master of the queue
       const began = performance.now()
       await until('the next job runs', () => worker.runs.length > runs)
-      assert.ok(performance.now() - began < 1000, `after ${fault}: ${performance.now() - began} ms`)
+      // another server: the room stays closed for two seconds, see `closed_for` in lib.lua
+      assert.ok(performance.now() - began < 3000, `after ${fault}: ${performance.now() - began} ms`)
       if (fault === 'kill') await node.start()
       else node.resume()
       await set.inSync()

@@ -293,7 +293,15 @@ describe('an aggr_id of any characters', () => {
     for (const aggr_id of ids) await waiting.enqueue({ url: 'http://127.0.0.1/', aggr_id })
     const keys = JSON.parse(await waiting.redis.cli('EVAL', "return cjson.encode(redis.call('KEYS', '*'))", '0'))
     const others = (keys as string[]).filter((key) => !own.includes(key) && !/:request:[\w-]{14}$/.test(key)).sort()
-    const expected = ['downloads', 'downloads:groups', 'downloads:line', 'rooms', 'totals']
+    const expected = [
+      'downloads',
+      'downloads:groups',
+      'downloads:line',
+      'instances:api',
+      'reports:api',
+      'rooms',
+      'totals',
+    ]
     assert.deepEqual(
       others,
       expected.map((name) => `{downloader}:${name}`),
