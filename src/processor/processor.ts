@@ -41,10 +41,14 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
     if (!request) throw new Error(`job ${job.id} has no request`)
     if (job.cancelled) return { kind: 'cancelled', storage }
     const journey = newJourney()
-    stats.attemptBegins(group)
+    const counted = stats.attemptBegins(group)
+    const leave = () => {
+      counted.leave()
+      lease.leave()
+    }
     try {
       if (job.stalls >= maxStalls) throw stalled(job.stalls)
-      const ended = await options.attempt(job, request, lease, journey)
+      const ended = await options.attempt(job, request, { ...lease, leave }, journey)
       const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
       tell('ok', { result })
@@ -62,7 +66,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       tell(failure.code, { failure, retryDelayMs, putOff: outcome.kind === 'download-throttled' })
       return outcome
     } finally {
-      stats.attemptEnds(group)
+      counted.end()
     }
 
     function about(failure?: JobError) {

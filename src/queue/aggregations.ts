@@ -2,7 +2,7 @@ import { defaultBurst, downloadsRoom } from '../jobs/places.ts'
 import { createdOf } from './created.ts'
 import { parseEntry } from './entry.ts'
 import type { Jobs } from './jobs.ts'
-import { type Keys, laneOf } from './keys.ts'
+import { type Keys, pendingIn } from './keys.ts'
 import type { GroupSettings } from './queue.ts'
 import type { Client } from './redis.ts'
 import type { GroupRow } from './scripts.ts'
@@ -92,7 +92,7 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
     async empty(aggrId: string, drop: boolean, signal: AbortSignal): Promise<Emptied> {
       let cancelled = 0
       for (let host: string | undefined; !signal.aborted; ) {
-        const pending = `${room}:pending:${host === undefined ? aggrId : laneOf(aggrId, host)}`
+        const pending = `${room}:pending:${pendingIn({ group: aggrId, host })}`
         const ids = await redis.zrange(pending, '0', String(AT_ONCE - 1))
         const done = await jobs.cancelIn({ room: downloadsRoom, group: aggrId, host }, ids)
         cancelled += done

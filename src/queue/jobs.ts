@@ -10,11 +10,11 @@ import {
   type Spot,
   storageOf,
 } from '../jobs/places.ts'
-import { packPatch } from '../jobs/record.ts'
+import { packPatch, unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import type { WaitedHost, Waiting } from '../jobs/why.ts'
 import { parseEntry } from './entry.ts'
-import { type Keys, laneOf, laneParts } from './keys.ts'
+import { type Keys, laneOf, laneParts, pendingIn } from './keys.ts'
 import { moveTo } from './move.ts'
 import type { GroupSettings, Queue } from './queue.ts'
 import { recordsOf } from './records.ts'
@@ -48,21 +48,18 @@ const LOOKS = 4
 const RUNNING_NAMED = 20
 
 /** Single jobs, as those see them who ask about them. */
-export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'wake'>) {
+export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
   async function look(id: string): Promise<Sighting | undefined> {
-    for (let looks = 1; looks <= LOOKS; looks++) {
-      const job = await queue.find(id)
-      if (!job) return undefined
-      const spots = [...everySpot(job.request, job.storage === undefined ? [] : [job.storage]), ...laneSpots(job)]
+    let spots: Spot[] = [] // what rests is found without; where else a job can be is told by its record
+    for (let looks = 0; looks <= LOOKS; looks++) {
       const asked = JSON.stringify(spots.map(({ room, group }) => [room, group]))
-      const [nowMs, kind, name = '', group = '', at = '0'] = await redis.lookAtJob(
-        keys.totals,
-        id,
-        asked,
-        ...restReasons,
-      )
+      const reply = await redis.lookAtJob(keys.totals, id, asked, ...restReasons)
+      const [nowMs, request, state, kind, name = '', group = '', at = '0'] = reply
+      if (request === null && state.length === 0) return undefined
+      const job = unpackJob(id, request, state)
       const where = whereaboutsOf(kind, { room: name, group }, Number(at))
       if (where) return { job, where, nowMs }
+      spots = [...everySpot(job.request, job.storage === undefined ? [] : [job.storage]), ...laneSpots(job)]
     }
     return undefined
   }
@@ -104,21 +101,25 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
      * @returns how many were
      */
     async cancelIn({ room, group, host }: Spot & { host?: string | undefined }, ids: string[]): Promise<number> {
-      const found = await recordsOf(redis, keys, ids)
       const where = { kind: 'pending', room, group, host, startsMs: 0 } as const
-      const replies = await Promise.all(found.map((job) => job && cancelHere({ job, where, nowMs: 0 })))
+      const found = await recordsOf(
+        redis,
+        keys,
+        ids.map((id) => [id, where]),
+      )
+      const replies = await Promise.all(found.map((listed) => cancelHere({ ...listed, nowMs: 0 })))
       return replies.filter((reply) => reply === 'cancelled').length
     },
 
     /** Undefined when there is no such job. */
     look,
 
-    /** What decides when a pending job starts; undefined when it is not pending there any more. */
+    /** What decides when a pending job starts; undefined when it has moved, if only to another time. */
     async why({ job, where }: Sighting, horizons: Horizons): Promise<Waiting | undefined> {
       if (where.kind !== 'pending') return undefined
       const { room, group, host = '' } = where
       const facts = await redis.whyWaiting(keys.room(room), job.id, group, host, horizons.silentMs, RUNNING_NAMED)
-      if (!facts) return undefined
+      if (!facts || Number(facts[1]) !== where.startsMs) return undefined // its record would tell of another attempt
       const [
         nowMs,
         startsMs,
@@ -171,9 +172,6 @@ function laneSpots({ request }: Job): Spot[] {
   const host = request ? hostOf(request.url) : ''
   return request && host ? [{ room: downloadsRoom, group: laneOf(request.aggrId, host) }] : []
 }
-
-const pendingIn = ({ group, host }: { group: string; host?: string | undefined }) =>
-  host === undefined ? group : laneOf(group, host)
 
 const hostWaitedFor = (name: string, facts: HostReply): WaitedHost => {
   const [heldUntilMs, opensMs, fromMs, rate, running, limit] = facts

@@ -1,16 +1,9 @@
-import type { Job } from '../jobs/job.ts'
 import { downloadsRoom, type RestReason, type Spot, storageOf } from '../jobs/places.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import { parseEntry } from './entry.ts'
-import { type Keys, laneOf } from './keys.ts'
-import { recordsOf } from './records.ts'
+import { type Keys, pendingIn } from './keys.ts'
+import { type Listed, recordsOf } from './records.ts'
 import type { Client } from './redis.ts'
-
-/** A job in a list, and where it was then. */
-export interface Listed {
-  job: Job
-  where: Whereabouts
-}
 
 export interface Page {
   listed: Listed[]
@@ -55,16 +48,7 @@ export function listingOf(redis: Client, keys: Keys) {
   }
 
   async function withRecords(found: [string, Whereabouts][], next: Cursor | undefined): Promise<Page> {
-    const jobs = await recordsOf(
-      redis,
-      keys,
-      found.map(([id]) => id),
-    )
-    const listed = found.flatMap(([, where], i): Listed[] => {
-      const job = jobs[i]
-      return job ? [{ job, where }] : [] // it is over by now
-    })
-    return { listed, next }
+    return { listed: await recordsOf(redis, keys, found), next }
   }
 
   async function rooms(which: 'downloads' | 'callbacks'): Promise<string[]> {
@@ -126,13 +110,13 @@ export function listingOf(redis: Client, keys: Keys) {
       let next: Cursor | undefined
       let looked = 0
       for (const { room, group, host } of spots) {
-        const pendingIn = host === undefined ? group : laneOf(group, host)
-        const spot = spotName(room, pendingIn)
+        const place = pendingIn({ group, host })
+        const spot = spotName(room, place)
         if (after?.spot !== undefined && spot < after.spot) continue
         if (found.length >= count || looked++ >= GROUPS_A_PAGE) return withRecords(found, next)
         const begin = after?.spot === spot ? after : undefined
         const bounds = ['-inf', '+inf', count - found.length, begin?.score ?? '', begin?.id ?? '']
-        const key = `${keys.room(room)}:pending:${pendingIn}`
+        const key = `${keys.room(room)}:pending:${place}`
         const [score = '', id = '', ...flat] = await redis.pageOfJobs(1, key, 'asc', ...bounds)
         for (const [id, at] of pairs(flat))
           found.push([id, { kind: 'pending', room, group, host, startsMs: Number(at) }])
@@ -159,10 +143,9 @@ export function listingOf(redis: Client, keys: Keys) {
       running.sort((a, b) => (a.id < b.id ? -1 : 1))
       const rest = running.filter(({ id }) => id > (after?.id ?? ''))
       const page = rest.slice(0, count)
-      const ends = await Promise.all(page.map(({ id, room }) => redis.zscore(`${keys.room(room)}:leases`, id)))
       const last = page.at(-1)
       return withRecords(
-        page.map(({ id, room, group }, i) => [id, { kind: 'claimed', room, group, leaseEndsMs: Number(ends[i] ?? 0) }]),
+        page.map(({ id, room, group }) => [id, { kind: 'claimed', room, group, leaseEndsMs: 0 }]),
         last && rest.length > page.length ? { id: last.id } : undefined,
       )
     },

@@ -75,9 +75,8 @@ export function queueOf(
   maxPending = 0,
 ): Queue {
   async function find(id: string): Promise<Job | undefined> {
-    const [request, state] = await Promise.all([redis.get(keys.request(id)), redis.hgetall(keys.state(id))])
-    const flat = Object.entries(state).flat()
-    return request === null && flat.length === 0 ? undefined : unpackJob(id, request, flat)
+    const [, request, state] = await redis.lookAtJob(keys.totals, id, '[]')
+    return request === null && state.length === 0 ? undefined : unpackJob(id, request, state)
   }
 
   /** The record was lost: its entry goes, too, or it would stand before others for ever. */

@@ -23,7 +23,7 @@ export const scripts = {
   amendGroup: script('amend'),
   lookAtJob: plain('look'),
   lookAtGroups: script('look-groups'),
-  readJobs: plain('read'),
+  readJobs: { lua: read('read') }, // any number of keys
   pageOfJobs: { lua: read('page') }, // any number of keys
   reserveTime: plain('reserve'),
   whyWaiting: script('why'),
@@ -73,11 +73,15 @@ export type GoRow = [id: string, score: string, fields: string[], aggregation: s
 export type AddReply = string[]
 export type LookReply = [
   nowMs: number,
+  request: string | null,
+  state: string[],
   kind?: 'pending' | 'claimed' | 'rest',
   name?: string,
   group?: string,
   at?: string,
 ]
+/** What read.lua says of a job that is still there. */
+export type ReadRow = [score: string, request: string | null, state: string[]]
 /** As why.lua lists it. */
 export type WhyReply = [
   nowMs: number,
@@ -135,7 +139,7 @@ declare module 'ioredis' {
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
     amendGroup(room: string, group: string, amendment: string): Result<string, Context>
     lookAtGroups(room: string, ...groups: string[]): Result<GroupsReply, Context>
-    readJobs(totals: string, ...ids: string[]): Result<[request: string | null, state: string[]][], Context>
+    readJobs(numberOfKeys: number, ...setsAndIds: string[]): Result<(ReadRow | null)[], Context>
     pageOfJobs(numberOfKeys: number, ...keysAndArgs: Args): Result<string[], Context>
     reserveTime(reserved: string, ms: number): Result<number, Context>
     lookAtJob(totals: string, id: string, spots: string, ...reasons: string[]): Result<LookReply, Context>
