@@ -93,6 +93,7 @@ export const targets: readonly Target[] = [
     value: ratio('claim_p99_ms', 'backlog-1m', 'backlog-20k'),
     most: 2,
   },
+  { scenario: 'backlog', what: '`why` at 1M, p99 ms', value: of('backlog-1m', 'why_p99_ms'), most: 50 },
   {
     scenario: 'backlog',
     what: 'RSS of the processor at 1M, MB',
