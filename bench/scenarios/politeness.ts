@@ -31,7 +31,7 @@ export async function politeness(context: Context, perSecond: number): Promise<F
   const learning = scaled(LEARNING_S, context)
   const healthy = { aggr_id: 'pictures', aggr_limit: AT_ONCE, url: stage.file(1024, DELAY_MS) }
   const healthyJobs = Math.ceil(seconds * 1.2 * AGGREGATIONS * AT_ONCE * (1000 / DELAY_MS))
-  const slow = { aggr_id: 'pictures', aggr_limit: AT_ONCE, url: `${limitedUrl}/file`, max_retries: 0 }
+  const slow = { aggr_limit: AT_ONCE, url: `${limitedUrl}/file`, max_retries: 0 }
   const jobs = Math.ceil(perSecond * seconds * 1.2)
 
   await stage.begin()
@@ -40,9 +40,14 @@ export async function politeness(context: Context, perSecond: number): Promise<F
   const postAll = async () => {
     for (let i = 0; i < few; i++) {
       await post(stage, service, { jobs: Math.ceil(healthyJobs / few), aggregations: AGGREGATIONS, job: healthy })
-      // one of its aggregations is one of the healthy origin's, the others are its own
-      if (jobs > 0)
-        await post(stage, service, { jobs: Math.ceil(jobs / few), aggregations: AGGREGATIONS + 2, job: slow })
+      if (jobs === 0) continue
+      // in one of the healthy origin's aggregations, and enough in others that there are always some that could start
+      await post(stage, service, {
+        jobs: Math.ceil(jobs / few / 4),
+        aggregations: 1,
+        job: { ...slow, aggr_id: 'pictures' },
+      })
+      await post(stage, service, { jobs: Math.ceil(jobs / few), aggregations: 2, job: { ...slow, aggr_id: 'others' } })
     }
   }
   await limited.ask.begin()
@@ -58,7 +63,12 @@ export async function politeness(context: Context, perSecond: number): Promise<F
     const [bad, good] = [sum(refused.slice(0, to), from), sum(taken.slice(0, to), from)]
     return round((100 * bad) / Math.max(1, bad + good))
   }
-  const figures: Figures = { healthy_per_s: round(requests.length / seconds, 1) }
+  const [, beganMs = 0] = requests[0] ?? []
+  const later = requests.filter(([, atMs]) => atMs - beganMs > learning * 1000)
+  const figures: Figures = {
+    healthy_per_s: round(requests.length / seconds, 1),
+    'healthy_per_s learned': round(later.length / (seconds - learning), 1),
+  }
   if (perSecond === 0) return figures
   return {
     ...figures,
