@@ -82,6 +82,8 @@ export interface JobErrorOptions<Code extends ErrorCode = ErrorCode> {
   responseCode?: number
   /** How long the other side asked us to wait, in ms, already clamped. */
   retryAfterMs?: number
+  /** Another host than the URL's said so: a redirect led there. */
+  redirected?: boolean
   /** The type that was found, when the body was looked at. */
   mimeType?: string
   cause?: unknown
@@ -94,6 +96,7 @@ export class JobError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly retriable: boolean
   readonly responseCode: number
   readonly retryAfterMs: number | undefined
+  readonly redirected: boolean
   readonly mimeType: string
 
   /** @param message for the client: it becomes the callback's `error`, so it holds no secrets */
@@ -103,6 +106,7 @@ export class JobError<Code extends ErrorCode = ErrorCode> extends Error {
     this.retriable = options.retriable
     this.responseCode = options.responseCode ?? 0
     this.retryAfterMs = options.retryAfterMs
+    this.redirected = options.redirected ?? false
     this.mimeType = options.mimeType ?? ''
   }
 }

@@ -1,8 +1,8 @@
 -- A job, and where it is, of the places where it can be; both at the same moment.
 -- KEYS[1]  totals
--- ARGV     id, JSON: [[room, group], …], then the reasons to rest
--- Returns  { now, request or nothing, { state … }, then "pending", room, group, when it may start, or "claimed", room, group,
---          when its lease ends, or "rest", reason, "", since when, or nothing }; times in ms since the epoch
+-- ARGV     id, JSON: [[room, group or lane], …], then the reasons to rest
+-- Returns  { now, request or nothing, { state … }, then "pending", room, group or lane, when it may start, or "claimed",
+--          room, group, when its lease ends, or "rest", reason, "", since when, or nothing }; times in ms since the epoch
 local base = string.match(KEYS[1], "^%b{}:")
 local time = redis.call("TIME")
 local id = ARGV[1]

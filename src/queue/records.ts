@@ -1,7 +1,7 @@
 import type { Job } from '../jobs/job.ts'
 import { unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, pendingIn } from './keys.ts'
 import type { Client } from './redis.ts'
 
 /** A job in a list, and where it was then. */
@@ -32,7 +32,7 @@ export async function recordsOf(redis: Client, keys: Keys, found: [string, Where
 function setOf(keys: Keys, where: Whereabouts): string {
   if (where.kind === 'rest') return keys.rest(where.reason)
   const room = keys.room(where.room)
-  return where.kind === 'pending' ? `${room}:pending:${where.group}` : `${room}:leases`
+  return where.kind === 'pending' ? `${room}:pending:${pendingIn(where)}` : `${room}:leases`
 }
 
 /** With the time that belongs to the record. */

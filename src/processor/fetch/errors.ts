@@ -100,11 +100,18 @@ export function decodingFailure(cause: unknown, coding: string, circumstances: C
 /** Statuses that may pass: RFC 9110, RFC 8470, RFC 6585. */
 const passing = new Set([408, 425, 429])
 
-export function statusFailure(status: number, reason: string, retryAfterMs: number | undefined): JobError {
+/** @param redirected whether a redirect led there */
+export function statusFailure(
+  status: number,
+  reason: string,
+  retryAfterMs: number | undefined,
+  redirected = false,
+): JobError {
   const retriable = status >= 500 || passing.has(status)
   return new JobError(`http.${status}`, `Received Status code ${statusText(status, reason)}`, {
     responseCode: status,
     retriable,
+    redirected,
     ...(retriable && retryAfterMs !== undefined ? { retryAfterMs } : {}),
   })
 }

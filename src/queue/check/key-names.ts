@@ -11,10 +11,13 @@ export type KeyUse =
   | {
       use: 'list'
       room: string
-      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers'
+      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers' | 'hosts' | 'open'
     }
-  | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left'; group: string }
-  | { use: 'call'; room: string }
+  /** `pending` also of a lane. */
+  | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left' | 'lanes'; group: string }
+  | { use: 'host'; room: string; part: 'queue' | 'running'; host: string }
+  /** What expires by itself: a worker's call, what is known of a host, how far ahead of its rate a group is. */
+  | { use: 'passing'; room: string }
   | { use: 'other' }
 
 const TYPES: Record<string, string> = {
@@ -43,7 +46,16 @@ const TYPES: Record<string, string> = {
   claimed: 'set',
   left: 'set',
   call: 'string',
+  host: 'hash',
+  pace: 'string',
+  lanes: 'zset',
+  queue: 'zset',
+  running: 'set',
+  hosts: 'zset',
+  open: 'zset',
 }
+
+const PASSING = ['call', 'host', 'pace']
 
 /**
  * Reads the name of a key, without what all keys of the deployment begin with; docs/redis-keys.md lists them.
@@ -64,9 +76,12 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   }
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
-  const [, ofGroup, part = '', group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
-  if (ofGroup && part === 'call') return typed(part, { use: 'call', room: ofGroup })
-  if (ofGroup) return typed(part, { use: 'group', room: ofGroup, part: part as 'pending', group })
-  const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
+  const [, of, part = '', member = ''] =
+    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|pace):(.*)$/s.exec(name) ?? []
+  if (of && PASSING.includes(part)) return typed(part, { use: 'passing', room: of })
+  if (of && (part === 'queue' || part === 'running')) return typed(part, { use: 'host', room: of, part, host: member })
+  if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
+  const [, room, list = ''] =
+    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   return room ? typed(list, { use: 'list', room, list: list as 'line' }) : undefined
 }
