@@ -12,7 +12,7 @@ import { type Books, booksOf } from '../books.ts'
 import type { Keys } from '../keys.ts'
 import { queueOf } from '../queue.ts'
 import type { Client } from '../redis.ts'
-import { type KeyUse, useOf } from './key-names.ts'
+import { type KeyUse, tellsOfJobs, useOf } from './key-names.ts'
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -66,7 +66,7 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
     const known = useOf(key.slice(keys.base.length), rooms)
     if (!known) return onFinding({ key, what: 'is no key of ours' })
     if (type !== known.type) return onFinding({ key, what: `is a ${type}, and should be a ${known.type}` })
-    if ('room' in known.is && !rooms.has(known.is.room)) await register(key, known.is.room)
+    if (tellsOfJobs(known.is) && !rooms.has(known.is.room)) await register(key, known.is.room)
     await lookInto(key, known.is)
   }
 

@@ -68,5 +68,13 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (ofGroup && part === 'call') return typed(part, { use: 'call', room: ofGroup })
   if (ofGroup) return typed(part, { use: 'group', room: ofGroup, part: part as 'pending', group })
   const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
-  return room ? typed(list, { use: 'list', room, list: list as 'line' }) : undefined
+  if (room) return typed(list, { use: 'list', room, list: list as 'line' })
+  return ROOM.test(name) ? { is: { use: 'room', room: name }, type: 'hash' } : undefined
 }
+
+/** Rooms are among `rooms` since their first job; their workers call before that. */
+const ROOM = /^(downloads$|callbacks:|deletions:)/
+
+/** Whether a key is there only where its room has, or had, a job. */
+export const tellsOfJobs = (is: KeyUse): is is KeyUse & { room: string } =>
+  is.use === 'group' || (is.use === 'list' && is.list !== 'workers' && is.list !== 'overrides')
