@@ -39,9 +39,16 @@ export async function runContainer({ command, env, files = {} }: ContainerSpec):
   const child = spawn(file, args, {
     env: { PATH: process.env.PATH, DOWNLOADER_BIN: program, ...Object.fromEntries(given) },
     stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true, // a group of its own, which ends as a whole
   })
   const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
-  const kill = () => child.kill('SIGKILL')
+  const kill = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // it has ended, with all that it started
+    }
+  }
   process.once('exit', kill)
   return {
     child,
