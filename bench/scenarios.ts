@@ -5,6 +5,7 @@ import { cap } from './scenarios/cap.ts'
 import { enqueue, enqueueToBullmq } from './scenarios/enqueue.ts'
 import { idleLatency, idleLatencyOfBullmq } from './scenarios/idle-latency.ts'
 import { manyGroups } from './scenarios/many-groups.ts'
+import { politeness } from './scenarios/politeness.ts'
 import { scale } from './scenarios/scale.ts'
 import { bullmq, ceiling, oneAggregation, throughput } from './scenarios/throughput.ts'
 import type { Figures } from './statistics.ts'
@@ -60,6 +61,15 @@ export const scenarios: Record<string, Scenario> = {
   'many-groups': {
     about: '10,000 aggregations, all full but one: how soon that one wakes up, what idle processes ask of Redis',
     parts: { downloader: manyGroups },
+  },
+  politeness: {
+    about: 'origins that refuse more than 5, 50 or 500 requests a second, a healthy one beside them; two minutes each',
+    parts: {
+      'healthy-alone': (context) => politeness(context, 0),
+      'limit-5': (context) => politeness(context, 5),
+      'limit-50': (context) => politeness(context, 50),
+      'limit-500': (context) => politeness(context, 500),
+    },
   },
   big: {
     about: 'one file of 1 GiB, by curl and as a job',

@@ -93,6 +93,7 @@ export const targets: readonly Target[] = [
     value: ratio('claim_p99_ms', 'backlog-1m', 'backlog-20k'),
     most: 2,
   },
+  { scenario: 'backlog', what: '`why` at 1M, p99 ms', value: of('backlog-1m', 'why_p99_ms'), most: 50 },
   {
     scenario: 'backlog',
     what: 'RSS of the processor at 1M, MB',
@@ -117,6 +118,21 @@ export const targets: readonly Target[] = [
     value: of('downloader', 'idle calls_per_s most'),
     most: 2,
   },
+  ...[5, 50, 500].flatMap((limit): Target[] => {
+    const part = `limit-${limit}`
+    const scenario = 'politeness'
+    return [
+      { scenario, what: `goodput, % of ${limit}/s`, value: of(part, 'goodput_percent'), least: 90 },
+      { scenario, what: `refused of ${limit}/s, learned, %`, value: of(part, 'refused_percent learned'), most: 5 },
+      { scenario, what: `failed of ${limit}/s`, value: of(part, 'failed'), most: 0 },
+      {
+        scenario,
+        what: `healthy beside ${limit}/s, of alone`,
+        value: ratio('healthy_per_s', part, 'healthy-alone'),
+        least: 0.95,
+      },
+    ]
+  }),
   {
     scenario: 'big',
     what: 'transfer: time of curl, of ours',

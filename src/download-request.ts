@@ -13,6 +13,8 @@ const MAX_HEADERS = 128
 /** Names and values together; servers take 8 to 64 KiB. */
 const MAX_HEADERS_LENGTH = 65_536
 const NO_HEADER_NAME = 'is not a header name'
+/** A start in eleven days. */
+const MIN_RATE = 0.000001
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 
@@ -82,8 +84,14 @@ const subpath = text(1024)
 /** `POST /download` as it travels. Unknown fields are ignored: clients of the original send some. */
 export const DownloadBody = z.object(
   {
-    aggr_id: text(1024),
+    aggr_id: text(1024).refine((value) => !value.includes('\0'), 'must not hold NUL'),
     aggr_limit: integer(1, 2 ** 31 - 1),
+    aggr_rate: z
+      .number('must be a number above 0')
+      .min(MIN_RATE, `must be at least ${MIN_RATE}`)
+      .max(1_000_000, 'must be at most 1000000')
+      .optional(),
+    aggr_burst: integer(1, 1_000_000).optional(),
     aggr_proxy: httpUrl.optional(),
     url: httpUrl,
     /** `none`: the caller looks at the job, and is not called. */
@@ -137,6 +145,7 @@ export function downloadBodySchema(backends: readonly CallbackType[], guards?: G
       if (message !== undefined) issue.addIssue({ code: 'custom', path: [field], message })
     }
 
+    if (body.aggr_burst && !body.aggr_rate) complain('aggr_rate', 'is required with aggr_burst')
     if (body.s3_bucket && !body.s3_region) complain('s3_region', 'is required with s3_bucket')
     if (body.s3_region && !body.s3_bucket) complain('s3_bucket', 'is required with s3_region')
 
@@ -172,6 +181,8 @@ export function downloadRequestSchema(backends: readonly CallbackType[], guards?
     return {
       aggrId: body.aggr_id,
       aggrLimit: body.aggr_limit,
+      aggrRate: body.aggr_rate,
+      aggrBurst: body.aggr_burst,
       aggrProxy: body.aggr_proxy,
       url: body.url,
       callbackType: type,

@@ -1,3 +1,4 @@
+import { pause } from './deadline.ts'
 import type { Log } from './log.ts'
 import type { Claim, Room } from './queue/room.ts'
 
@@ -10,6 +11,12 @@ export interface Lease {
   confirm(): void
   /** The job needs its place in the group no more: the next one of the group may start. The lease stays. */
   leave(): void
+  /**
+   * Waits until the rates of the group and of its host allow one more request of this job.
+   *
+   * @throws the signal's reason
+   */
+  turn(signal: AbortSignal): Promise<void>
   /** So many decoded bytes have come so far: whoever looks at the job is told, about three times a lease. */
   progress(bytes: number): void
 }
@@ -118,6 +125,10 @@ export function leasesOf(room: Room, log: Log, onLost: (room: string) => void = 
         heldUntil: leaseEnd - marginMs,
         receivedBytes: 0,
         toldBytes: 0,
+        async turn(signal) {
+          await pause(await room.turn(claim, signal), signal)
+          signal.throwIfAborted()
+        },
         progress(bytes) {
           lease.receivedBytes = bytes
         },

@@ -145,12 +145,12 @@ export type Why = {
   /** `expired`: its file is being deleted, but not because its callback was delivered */
   state: 'pending' | 'running' | 'callback_pending' | 'callback_running' | 'callback_failed' | 'delivered' | 'done' | 'failed' | 'cancelling' | 'cancelled' | 'expired'
   /** the main reason */
-  code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'retry_later' | 'scheduled' | 'held' | 'full' | 'behind' | 'worker_busy' | 'running' | 'finished'
+  code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy' | 'running' | 'finished'
   /** the same for people */
   text: string
   /** what else holds, and would be the reason if the main one were not */
   also: Array<{
-    code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'retry_later' | 'scheduled' | 'held' | 'full' | 'behind' | 'worker_busy'
+    code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy'
     text: string
   }>
   /** null unless it is pending */
@@ -167,6 +167,10 @@ export type Why = {
     limit: number
     paused: boolean
     held_until: string | null
+    /** the origin that is slowed, and for which it waits */
+    host: string | null
+    /** jobs of the aggregation begun per second, at most */
+    rate: number | null
     /** RFC 3339, in UTC */
     starts_at: string
     retry: {
@@ -200,6 +204,8 @@ export type AggregationList = {
     paused: boolean
     running: number
     pending: number
+    /** those of them whose origin is slowed */
+    waiting_for_hosts: number
     /** since when the first of its jobs waits that could start */
     waiting_since: string | null
     /** an origin asked for this (`Retry-After`) */
@@ -212,6 +218,7 @@ export type AggregationList = {
     set: {
       limit?: number | undefined
       rate?: number | undefined
+      burst?: number | undefined
       paused?: boolean | undefined
     }
   }>
@@ -228,6 +235,8 @@ export type Aggregation = {
   paused: boolean
   running: number
   pending: number
+  /** those of them whose origin is slowed */
+  waiting_for_hosts: number
   /** since when the first of its jobs waits that could start */
   waiting_since: string | null
   /** an origin asked for this (`Retry-After`) */
@@ -240,6 +249,7 @@ export type Aggregation = {
   set: {
     limit?: number | undefined
     rate?: number | undefined
+    burst?: number | undefined
     paused?: boolean | undefined
   }
 }
@@ -350,6 +360,10 @@ export type PostDownloadBody = {
   aggr_id: string
   /** most downloads of the aggregation at once; the first job of an aggregation sets it */
   aggr_limit: number
+  /** requests of the aggregation that begin in a second, at most; fractions are allowed */
+  aggr_rate?: number | undefined
+  /** and how many of them may begin at once; goes with aggr_rate, a tenth of it where absent */
+  aggr_burst?: number | undefined
   /** an http or https proxy; the first job of an aggregation sets it */
   aggr_proxy?: string | undefined
   /** what to download: http or https */
@@ -445,6 +459,7 @@ export type GetAggregationsQuery = {
 export type PatchAggregationsIdBody = {
   limit?: number | null | undefined
   rate?: number | null | undefined
+  burst?: number | null | undefined
   paused?: boolean | null | undefined
 }
 

@@ -71,14 +71,7 @@ export interface Client {
 export function downloader(options: HttpOptions): Client {
   const api = http(options)
   const at = (id: string) => encodeURIComponent(id)
-
-  /** A job that ends while the API reads it may come without its result: the second look has it. */
-  async function look(id: string, signal: AbortSignal | undefined) {
-    const answer = await api.json<Job>(`/jobs/${at(id)}`, { signal })
-    const { state, result } = answer.body
-    const isTorn = result === null && (state === 'done' || state === 'failed')
-    return isTorn ? api.json<Job>(`/jobs/${at(id)}`, { signal }) : answer
-  }
+  const look = (id: string, signal: AbortSignal | undefined) => api.json<Job>(`/jobs/${at(id)}`, { signal })
 
   return {
     async enqueue(job, { idempotencyKey, signal } = {}) {

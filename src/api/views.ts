@@ -87,6 +87,8 @@ export function whyView({ job, where }: Sighting, waiting: Waiting | undefined):
       limit: waiting.limit,
       paused: waiting.paused,
       held_until: waiting.heldUntilMs > waiting.nowMs ? time(waiting.heldUntilMs) : null,
+      host: waiting.host?.name ?? null,
+      rate: waiting.rate ?? null,
       starts_at: time(waiting.startsMs),
       retry: waiting.retry,
       workers: waiting.workers,

@@ -234,6 +234,7 @@ const NEW = {
   deletions: 0,
   handled: true,
   stalls: 0,
+  throttles: 0,
   deliveryError: '',
   failures: [],
   receivedBytes: 0,

@@ -10,6 +10,11 @@ export function downloadRetryDelayMs(n: number, backoffMs: number, random = Math
   return Math.min(jittered(n * backoffMs, random), DAY_MS)
 }
 
+/** Delay of a download that was throttled for the `n`th (1-based) time: from 1 s, doubling, at most a minute. */
+export function throttleDelayMs(n: number, random = Math.random): number {
+  return Math.min(jittered(1000 * 2 ** Math.min(n - 1, 6), random), 60_000)
+}
+
 /** Delay before retry `n` (1-based) of a callback: doubles each time. */
 export function deliveryRetryDelayMs(n: number, backoffMs: number, random = Math.random): number {
   return Math.min(jittered(backoffMs * 2 ** Math.min(n - 1, 30), random), DAY_MS)

@@ -34,6 +34,7 @@ export function eventOf(outcome: Outcome): Pick<JobEvent, 'event' | 'code'> {
     case 'downloaded':
       return { event: outcome.result.success ? 'downloaded' : 'failed', ...code }
     case 'download-retry':
+    case 'download-throttled':
       return { event: 'retrying', ...code }
     case 'delivered':
       return { event: 'delivered' }

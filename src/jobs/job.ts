@@ -7,6 +7,9 @@ export interface DownloadRequest {
   aggrId: string
   /** Most downloads of the aggregation at once, over all processors. */
   aggrLimit: number
+  /** Most downloads of the aggregation that begin in a second, over all processors, and how many of them at once. */
+  aggrRate?: number | undefined
+  aggrBurst?: number | undefined
   aggrProxy?: string | undefined
   /** The caller's string, byte for byte. */
   url: string
@@ -88,6 +91,8 @@ export interface Job {
   request: DownloadRequest | undefined
   /** Download attempts that ended, stalls not counted. */
   attempts: number
+  /** How often the origin said that it was asked too fast: no attempts. */
+  throttles: number
   /** Callback attempts that ended since the callback was queued or retried by hand. */
   deliveries: number
   /** Deletion attempts that ended. */

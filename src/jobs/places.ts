@@ -24,7 +24,7 @@ export const restReasons: readonly RestReason[] = ['done', 'failed', 'callback-f
 
 /** Where a job goes next; the queue carries it out and knows nothing of why. */
 export type Place = {
-  /** Of the group that the job leaves: it starts nothing for so long. */
+  /** Of the group that the job leaves, or only of its host there, if there is a verdict: it starts nothing for so long. */
   holdMs?: number
 } & (
   | {
@@ -33,6 +33,8 @@ export type Place = {
       group: string
       /** What the group's first job gives it: its limit (0: the room's own holds) and a text for its workers. */
       limit?: number
+      /** Of the group: so many starts a second, and so many of them at once. */
+      rate?: Rate | undefined
       gift?: string
       delayMs?: number
       /** Drops the request from the record. */
@@ -46,13 +48,30 @@ export type Place = {
   | { kind: 'gone' }
 )
 
-/**
- * `holdMs`: the origin asked to be left alone for so long, by the whole aggregation. `failure`: of the attempt that ended,
- * to be remembered.
- */
+export interface Rate {
+  perSecond: number
+  burst: number
+}
+
+/** What an attempt says of the host that it asked. Nothing is said where somebody else may be to blame. */
+export interface Verdict {
+  host: string
+  /** `throttled`: it was asked too fast. `down`: it did not answer, or is broken. */
+  says: 'ok' | 'throttled' | 'down' | ''
+}
+
+/** `holdMs`: the origin asked to be left alone for so long. */
+interface OfOrigin {
+  holdMs?: number
+  verdict?: Verdict
+}
+
+/** `failure`: of the attempt that ended, to be remembered. */
 export type Outcome =
-  | { kind: 'downloaded'; result: DownloadResult; storage: string; holdMs?: number; failure?: Failure }
-  | { kind: 'download-retry'; delayMs: number; holdMs?: number; failure?: Failure }
+  | ({ kind: 'downloaded'; result: DownloadResult; storage: string; failure?: Failure } & OfOrigin)
+  | ({ kind: 'download-retry'; delayMs: number; failure?: Failure } & OfOrigin)
+  /** Too fast for the origin: no attempt of the job's. */
+  | ({ kind: 'download-throttled'; delayMs: number; failure?: Failure } & OfOrigin)
   | { kind: 'delivered'; deletionDelayMs: number }
   | { kind: 'delivery-retry'; delayMs: number; error: string; failure?: Failure }
   | { kind: 'delivery-failed'; error: string; failure?: Failure }
@@ -69,6 +88,7 @@ export type Outcome =
 export interface Move {
   place: Place
   patch: Patch
+  verdict?: Verdict
 }
 
 export const downloadsRoom = 'downloads'
@@ -84,8 +104,22 @@ export function firstPlace(request: DownloadRequest): Place & { kind: 'room' } {
     room: downloadsRoom,
     group: request.aggrId,
     limit: request.aggrLimit,
+    ...rateOf(request),
     gift: request.aggrProxy ?? '',
   }
+}
+
+/** Without a burst it is a tenth of a second's worth: evenly spread, and yet as many as the rate says. */
+function rateOf({ aggrRate, aggrBurst }: DownloadRequest): { rate?: Rate } {
+  if (aggrRate === undefined) return {}
+  return { rate: { perSecond: aggrRate, burst: aggrBurst ?? defaultBurst(aggrRate) } }
+}
+
+export const defaultBurst = (perSecond: number): number => Math.max(1, Math.floor(perSecond / 10))
+
+/** A group's limit and rate as the queue notes them. */
+export function termsOf({ limit = 0, rate }: { limit?: number; rate?: Rate | undefined }): string {
+  return rate ? `${limit}@${rate.perSecond}/${rate.burst}` : String(limit)
 }
 
 /** Where the outcome of a download is reported, if anywhere. */
@@ -149,12 +183,18 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
       const { result, storage, holdMs, failure } = outcome
       const place = { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }
       const tags = place.kind === 'rest' && { tags: tagsOf(job, place.reason, result.errorCode) }
-      return { patch: { attempts: job.attempts + 1, result, storage, ...remembered(job, failure), ...tags }, place }
+      const patch = { attempts: job.attempts + 1, result, storage, ...remembered(job, failure), ...tags }
+      return { patch, place, ...verdictOf(outcome) }
     }
     case 'download-retry': {
       const { delayMs, holdMs = 0, failure } = outcome
       const patch = { attempts: job.attempts + 1, receivedBytes: 0, ...remembered(job, failure) }
-      return { patch, place: { kind: 'again', delayMs, holdMs } }
+      return { patch, place: { kind: 'again', delayMs, holdMs }, ...verdictOf(outcome) }
+    }
+    case 'download-throttled': {
+      const { delayMs, holdMs = 0, failure } = outcome
+      const patch = { throttles: job.throttles + 1, ...remembered(job, failure) }
+      return { patch, place: { kind: 'again', delayMs, holdMs }, ...verdictOf(outcome) }
     }
     case 'delivered': {
       return {
@@ -211,6 +251,7 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
   }
 }
 
+const verdictOf = ({ verdict }: OfOrigin) => (verdict ? { verdict } : {})
 const cancelledAtRest = (job: Job, result: DownloadResult): Move => ({
   patch: { cancelled: true, result, tags: tagsOf(job, 'cancelled', '') },
   place: { kind: 'rest', reason: 'cancelled' },

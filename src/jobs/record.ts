@@ -28,6 +28,8 @@ const NAMES = {
   priority: 'y',
   notBeforeMs: 'w',
   traceparent: 'v',
+  aggrRate: 'q',
+  aggrBurst: 'Q',
 } as const satisfies Record<keyof DownloadRequest, string>
 
 const fields = Object.entries(NAMES) as [keyof DownloadRequest, string][]
@@ -48,6 +50,7 @@ export function unpackRequest(text: string): DownloadRequest {
 /** What `settle` may change in a job's state; numbers and JSON travel as strings. */
 export interface Patch {
   attempts?: number
+  throttles?: number
   deliveries?: number
   deletions?: number
   /** null: there is none any more. */
@@ -65,6 +68,7 @@ export interface Patch {
 export function packPatch(patch: Patch): string[] {
   const flat: string[] = []
   if (patch.attempts !== undefined) flat.push('attempts', String(patch.attempts))
+  if (patch.throttles !== undefined) flat.push('throttles', String(patch.throttles))
   if (patch.deliveries !== undefined) flat.push('deliveries', String(patch.deliveries))
   if (patch.deletions !== undefined) flat.push('deletions', String(patch.deletions))
   if (patch.result !== undefined) flat.push('result', patch.result ? JSON.stringify(patch.result) : '')
@@ -105,6 +109,7 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     id,
     request: request === null ? undefined : unpackRequest(request),
     attempts: Number(of.get('attempts') ?? 0),
+    throttles: Number(of.get('throttles') ?? 0),
     deliveries: Number(of.get('deliveries') ?? 0),
     deletions: Number(of.get('deletions') ?? 0),
     handled: of.has('settled') || of.has('stalls'),

@@ -3,7 +3,8 @@ import { downloadsRoom, type RestReason, storageOf } from './places.ts'
 
 /** Where a job is now. Times are ms since the epoch, by Redis's clock. */
 export type Whereabouts =
-  | { kind: 'pending'; room: string; group: string; startsMs: number }
+  /** `host`: it waits in the lane of this host, see lanes.lua. */
+  | { kind: 'pending'; room: string; group: string; host?: string | undefined; startsMs: number }
   | { kind: 'claimed'; room: string; group: string; leaseEndsMs: number }
   | { kind: 'rest'; reason: RestReason; sinceMs: number }
 

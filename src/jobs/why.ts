@@ -14,19 +14,44 @@ export interface Waiting {
   running: number
   runningJobs: string[]
   limit: number
+  /** Jobs that the group begins per second, at most. */
+  rate: number | undefined
   paused: boolean
   /** Before this the group starts nothing: an origin's or a receiver's `Retry-After`. 0: no such thing. */
   heldUntilMs: number
+  /** Before this the group's rate lets nothing start. */
+  pacedUntilMs: number
+  /** For which it waits; undefined when it waits for none, or when nobody has noticed yet. */
+  host: WaitedHost | undefined
   /** The group's position among those that can run now, from 0; -1: it is not among them. */
   linePosition: number
   /** After a failover: before this the room gives nothing away. 0: no such thing. */
   closedUntilMs: number
   /** Workers of the room that called lately. */
   workers: number
+  /** How often the origin found it too fast, which is no attempt. */
+  throttles: number
   /** Attempts at this step that failed, and how many may be tried again in all. */
   retry: { failed: number; of: number }
   /** When the caller wants it not to start before, if so. */
   notBeforeMs: number
+}
+
+/** An origin that is slowed, see docs/politeness.md. */
+export interface WaitedHost {
+  /** With its port, where the URL has one. */
+  name: string
+  /** It asked for this in this group (`Retry-After`). */
+  heldUntilMs: number
+  /** Its circuit breaker is open until then, and half-open from then on; 0: it is closed. */
+  opensMs: number
+  /** When the next request may begin; undefined while another one must end before. */
+  fromMs: number | undefined
+  /** Requests a second that it is asked for now; 0: as many as there are. */
+  rate: number
+  /** Requests under way, and how many there may be; counted only while there is a limit, 0: there is none. */
+  running: number
+  limit: number
 }
 
 /** Why a job waits: one word, and a sentence for people. */
@@ -54,12 +79,16 @@ const causes = {
     const wanted = notBeforeMs > nowMs && startsMs >= notBeforeMs && retry.failed === 0
     return wanted ? `it must not start ${until(notBeforeMs, nowMs)}` : undefined
   },
+  throttled({ startsMs, nowMs, retry, throttles }) {
+    if (startsMs <= nowMs || throttles === 0 || retry.failed > 0) return undefined
+    return `its origin took no more requests, and it is tried again ${at(startsMs, nowMs)}`
+  },
   retry_later({ startsMs, nowMs, retry }) {
     if (startsMs <= nowMs || retry.failed === 0) return undefined
     return `it failed, and retry ${retry.failed} of ${retry.of} starts ${at(startsMs, nowMs)}`
   },
-  scheduled({ startsMs, nowMs, room, retry, notBeforeMs }) {
-    if (startsMs <= nowMs || retry.failed > 0 || notBeforeMs > nowMs) return undefined
+  scheduled({ startsMs, nowMs, room, retry, throttles, notBeforeMs }) {
+    if (startsMs <= nowMs || retry.failed > 0 || throttles > 0 || notBeforeMs > nowMs) return undefined
     const file = storageOf(room) !== undefined
     return `${file ? 'its file is kept: it is deleted' : 'it starts'} ${at(startsMs, nowMs)}`
   },
@@ -67,11 +96,31 @@ const causes = {
     if (heldUntilMs <= nowMs) return undefined
     return `its ${groupOf(room)} was asked to wait (Retry-After): nothing of it starts ${until(heldUntilMs, nowMs)}`
   },
-  // What slows a group (a rate) or an origin (a host's breaker) belongs here: after what holds, before what is full.
+  host_held({ host, nowMs }) {
+    if (!host || host.heldUntilMs <= nowMs) return undefined
+    return `${host.name} asked to be left alone (Retry-After): this aggregation asks it nothing ${until(host.heldUntilMs, nowMs)}`
+  },
+  host_down({ host, nowMs }) {
+    if (!host || host.opensMs === 0) return undefined
+    const tried =
+      host.opensMs > nowMs ? `it is tried again ${at(host.opensMs, nowMs)}` : 'one job tries whether it is back'
+    return `${host.name} is down, as the last attempts found: ${tried}`
+  },
+  host_full({ host, ahead }) {
+    if (!host || host.limit === 0 || host.running < host.limit) return undefined
+    return `${host.name} is asked for ${host.running} of at most ${host.limit} files at once; ${othersBefore(ahead)}`
+  },
+  rate({ rate, pacedUntilMs, nowMs, ahead }) {
+    if (rate === undefined || pacedUntilMs <= nowMs) return undefined
+    return `its aggregation begins ${rate} a second, and the next one ${at(pacedUntilMs, nowMs)}; ${othersBefore(ahead)}`
+  },
+  host_slow({ host, ahead }) {
+    if (!host || host.rate === 0) return undefined
+    return `${host.name} takes about ${host.rate.toPrecision(2)} requests a second, as its refusals taught; ${othersBefore(ahead)}`
+  },
   full({ running, limit, ahead, room }) {
     if (running < limit) return undefined
-    const others = ahead === 0 ? 'it is the next' : `${count(ahead, 'job')} before it`
-    return `its ${groupOf(room)} runs ${running} of at most ${limit} at once; ${others}`
+    return `its ${groupOf(room)} runs ${running} of at most ${limit} at once; ${othersBefore(ahead)}`
   },
   behind({ ahead, room }) {
     return ahead === 0 ? undefined : `${count(ahead, 'job')} of its ${groupOf(room)} before it`
@@ -101,6 +150,7 @@ const groupOf = (room: string) => {
   return storageOf(room) === undefined ? 'receiver' : 'storage'
 }
 const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
+const othersBefore = (ahead: number) => (ahead === 0 ? 'it is the next' : `${count(ahead, 'job')} before it`)
 const seconds = (ms: number) => `${Math.max(1, Math.round(ms / 1000))} s`
 const at = (ms: number, nowMs: number) => `in ${seconds(ms - nowMs)}`
 const until = (ms: number, nowMs: number) => `for ${seconds(ms - nowMs)}`

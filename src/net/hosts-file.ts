@@ -43,11 +43,12 @@ function versionOf(path: string): string {
   }
 }
 
-function readText(path: string): string {
+/** What a small file says; nothing when it is not there, or not for us. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    return '' // no such file, or not for us: DNS knows the rest
+    return ''
   }
 }
 

@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
 import { changeDetector, hostsFile } from './hosts-file.ts'
+import { searchList } from './search-list.ts'
+import { isLocal, systemNames } from './system-names.ts'
 
 export interface ResolvedAddress {
   address: string
@@ -27,11 +29,12 @@ export interface ResolverOptions {
   servers?: readonly string[]
   hostsFile?: string
   resolvConf?: string
+  nsswitchConf?: string
   /** Longest time that one name may take. */
   timeoutMs?: number
   /** Most names kept, each as long as its records may be, but 30 s at most. */
   cacheSize?: number
-  /** Asked about names that DNS does not know: search domains, mDNS and whatever else the system has. */
+  /** Asked about names that DNS does not know and nsswitch.conf has somebody for: mDNS and whatever else there is. */
   systemLookup?: (host: string) => Promise<readonly ResolvedAddress[]>
 }
 
@@ -45,35 +48,59 @@ const secondFamilyMs = 300
 const longestTtlMs = 30_000
 /** What the system found brings no time to live. */
 const systemTtlMs = 5000
-/** Of the four threads of the pool. A call cannot be taken back, so a name that hangs keeps its thread for long. */
-const systemLookups = 2
+/** When a look-up has to be over, by `performance.now()`, and how long it may take in all. */
+interface Deadline {
+  at: number
+  ms: number
+}
 
 /**
  * `dns.lookup` is getaddrinfo on the thread pool that fsync and zlib share: a few names whose servers do not answer
- * would stop every write. So names go to c-ares, which has sockets of its own, and only those that DNS does not know
- * go on to getaddrinfo, two at a time.
+ * would stop every write. So names go to c-ares, which has sockets of its own, also in the search domains. To getaddrinfo
+ * goes what neither knows if nsswitch.conf has somebody else to ask, one name at a time; and one local name at a time,
+ * beside it: a call cannot be taken back, and strangers, whose servers may keep it waiting, are to hold up no local name.
  */
 export function resolver(options: ResolverOptions = {}): Resolver {
   const { timeoutMs = 5000, cacheSize = 1000, systemLookup = getaddrinfo } = options
   const hosts = hostsFile(options.hostsFile ?? '/etc/hosts')
   const channel = aresChannel(options, timeoutMs)
-  const system = pLimit(systemLookups)
+  const mayKnow = systemNames(options.nsswitchConf ?? '/etc/nsswitch.conf')
+  const searched = searchList(options.resolvConf ?? '/etc/resolv.conf')
+  const turns = { local: pLimit(1), other: pLimit(1) }
   const underWay = new Map<string, Promise<readonly ResolvedAddress[]>>()
   const cache = new Map<string, { addresses: readonly ResolvedAddress[]; until: number }>()
 
   async function look(host: string): Promise<readonly ResolvedAddress[]> {
-    const deadline = performance.now() + timeoutMs
-    const answer = await queryDns(channel.current(), host, timeoutMs).catch((error: unknown) => {
-      if (error instanceof Unknown) return askSystem(host, deadline, error.failure)
-      throw error
+    const deadline = { at: performance.now() + timeoutMs, ms: timeoutMs }
+    const answer = await askDns(host, deadline).catch((error: unknown) => {
+      if (!(error instanceof Unknown)) throw error
+      if (!mayKnow(host)) throw error.failure
+      return askSystem(host, deadline, error.failure)
     })
     keep(host, answer)
     return answer.addresses
   }
 
-  async function askSystem(host: string, deadline: number, unknown: JobError): Promise<Answer> {
-    const lookup = system(async () => (performance.now() < deadline ? systemLookup(host) : [])).catch(() => [])
-    const addresses = await within(deadline - performance.now(), lookup, [])
+  /** As the name stands, and then in the search domains. */
+  async function askDns(host: string, deadline: Deadline): Promise<Answer> {
+    let unknown: Unknown | undefined
+    for (const name of [host, ...searched().map((domain) => `${host}.${domain}`)]) {
+      try {
+        if (isName(name)) return await queryDns(channel.current(), name, deadline)
+      } catch (error) {
+        if (!(error instanceof Unknown)) throw error
+        unknown ??= error
+      }
+    }
+    throw unknown
+  }
+
+  async function askSystem(host: string, deadline: Deadline, unknown: JobError): Promise<Answer> {
+    const isOver = () => performance.now() >= deadline.at
+    const turn = turns[isLocal(host) ? 'local' : 'other']
+    const lookup = turn(async () => (isOver() ? [] : systemLookup(host))).catch(() => [])
+    const addresses = await within(deadline.at - performance.now(), lookup, undefined)
+    if (addresses === undefined) throw tooLate(host, deadline, unknown.cause)
     if (addresses.length === 0) throw unknown
     return { addresses: [...addresses], ttlMs: systemTtlMs }
   }
@@ -167,7 +194,7 @@ function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptio
 }
 
 /** Both families at once; the second is not waited for long once the first has addresses. */
-async function queryDns(channel: dns.promises.Resolver, host: string, timeoutMs: number): Promise<Answer> {
+async function queryDns(channel: dns.promises.Resolver, host: string, deadline: Deadline): Promise<Answer> {
   const found: Answer[] = []
   const errors: unknown[] = []
   const ask = async (family: 4 | 6) => {
@@ -184,8 +211,8 @@ async function queryDns(channel: dns.promises.Resolver, host: string, timeoutMs:
   const families = [ask(4), ask(6)]
   const both = Promise.all(families)
   const enough = Promise.race(families).then(() => (found.length > 0 ? within(secondFamilyMs, both, undefined) : both))
-  await within(timeoutMs, enough, undefined)
-  if (found.length === 0) throw dnsFailure(host, errors, timeoutMs)
+  await within(deadline.at - performance.now(), enough, undefined)
+  if (found.length === 0) throw dnsFailure(host, errors, deadline)
   return {
     addresses: ipv4First(found.flatMap(({ addresses }) => addresses)),
     ttlMs: Math.min(...found.map(({ ttlMs }) => ttlMs)),
@@ -207,15 +234,12 @@ class Unknown extends Error {
 const unwilling = new Set<string>([dns.REFUSED, dns.CONNREFUSED])
 const unknown = new Set<string>([dns.NOTFOUND, dns.NODATA, dns.BADNAME, dns.NONAME, ...unwilling])
 
-function dnsFailure(host: string, errors: readonly unknown[], timeoutMs: number): JobError | Unknown {
+function dnsFailure(host: string, errors: readonly unknown[], deadline: Deadline): JobError | Unknown {
   const codes = errors.map((error) => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown'))
   const [cause] = errors
   const other = codes.find((code) => !unknown.has(code))
   if (errors.length < 2 || other === dns.TIMEOUT) {
-    return new JobError('dns.timeout', `DNS did not answer for ${host} within ${timeoutMs} ms`, {
-      retriable: true,
-      cause,
-    })
+    return tooLate(host, deadline, cause)
   }
   const failed = (code: string) =>
     new JobError('dns.failed', `DNS lookup of ${host} failed: ${code}`, { retriable: true, cause })
@@ -223,6 +247,10 @@ function dnsFailure(host: string, errors: readonly unknown[], timeoutMs: number)
   const refusing = codes.find((code) => unwilling.has(code))
   if (refusing !== undefined) return new Unknown(failed(refusing))
   return new Unknown(codes.includes(dns.NODATA) ? noAddress(host, cause) : notFound(host, cause))
+}
+
+function tooLate(host: string, { ms }: Deadline, cause: unknown): JobError {
+  return new JobError('dns.timeout', `DNS did not answer for ${host} within ${ms} ms`, { retriable: true, cause })
 }
 
 function badName(host: string): JobError {

@@ -101,7 +101,11 @@ export function attempt({ fetcher, partials, mime, store, maxBytes, maxPixels, l
     const { job, request, lease, first, ask, spool } = transfer
     const broke = ({ code, message }: JobError, from: number) =>
       log.debug({ job_id: job.id, code, error: message, from }, 'a transfer broke: asking for the rest')
-    const body = wholeBody({ first, version: spool.version, ask, broke }, signal)
+    const askInTurn = async (rest: Rest) => {
+      await lease.turn(signal)
+      return ask(rest)
+    }
+    const body = wholeBody({ first, version: spool.version, ask: askInTurn, broke }, signal)
     let mimeType = ''
     try {
       const { head, complete } =

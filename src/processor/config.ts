@@ -15,6 +15,8 @@ export const ProcessorConfig = z
     download_url: z.string().optional(),
     /** Downloads at once in this process, over all groups. */
     concurrency: z.number().int().min(1).max(10_000).default(256),
+    /** Requests at once to one host, over all groups and processors; 0: no limit. */
+    host_limit: z.number().int().min(0).max(1_000_000).default(0),
     /** Retries after the first attempt; a job's own wins. */
     max_retries: z.number().int().min(0).default(2),
     /** The delay before retry n is n × this. */

@@ -19,12 +19,14 @@ export interface EndedAttempt {
   failure?: JobError | undefined
   /** When it failed and is tried again. */
   retryDelayMs?: number | undefined
+  /** The origin found it too fast: it counts as no attempt of the job's. */
+  putOff?: boolean
 }
 
 /** One wide line for an attempt: all that is known of it, and no secret of the job's. */
 export function logAttempt(log: Log, urlQueries: boolean): (attempt: EndedAttempt) => void {
   return (attempt) => {
-    const { claim, request, journey, code, of, durationMs, result, failure, retryDelayMs } = attempt
+    const { claim, request, journey, code, of, durationMs, result, failure, retryDelayMs, putOff } = attempt
     const { job, group, gift } = claim
     const { dns, connect, tls } = journey.connecting
     const line = {
@@ -50,7 +52,8 @@ export function logAttempt(log: Log, urlQueries: boolean): (attempt: EndedAttemp
       ...(retryDelayMs !== undefined && { retry_at: new Date(Date.now() + retryDelayMs).toISOString() }),
       ...(request.traceparent && { trace_id: request.traceparent.split('-')[1] }),
     }
-    if (failure) log.warn(line, 'download failed')
+    if (putOff) log.info(line, 'download put off')
+    else if (failure) log.warn(line, 'download failed')
     else log.info(line, result ? 'downloaded' : 'download let go')
   }
 }

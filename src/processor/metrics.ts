@@ -19,7 +19,11 @@ export function processorMetrics({ counter, gaugeOf, histogram }: Metrics, look:
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
     ['outcome'],
   )
-  gaugeOf('downloads_running', 'Downloads that run in this process', look.running)
+  gaugeOf(
+    'downloads_running',
+    'Downloads that run in this process, with those that only store their file',
+    look.running,
+  )
   gaugeOf('disk_used_ratio', 'How full the fullest disk is that this processor writes to, 0 to 1', look.diskUsedRatio)
   gaugeOf('disk_full', '1 while no downloads are started, for the disk is full', () => (look.diskHasRoom() ? 0 : 1))
   attempts.inc({ code: 'ok' }, 0)

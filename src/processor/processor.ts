@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { deletionRetryDelayMs, downloadRetryDelayMs } from '../jobs/backoff.ts'
+import { deletionRetryDelayMs, downloadRetryDelayMs, throttleDelayMs } from '../jobs/backoff.ts'
 import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
@@ -10,6 +10,7 @@ import type { attempt } from './attempt.ts'
 import type { EndedAttempt } from './ended-attempt.ts'
 import { type Journey, newJourney, travelled } from './fetch/journey.ts'
 import type { ProcessorStats } from './stats.ts'
+import { isThrottled, verdictOn } from './verdict.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
@@ -26,24 +27,32 @@ export interface DownloadingOptions {
   log: Log
 }
 
+/** A job may be throttled so often, and so long after it came: then each time is an attempt. */
+const MAX_THROTTLES = 50
+const MAX_THROTTLED_MS = 24 * 3_600_000
+
 /** What to do with a job of the downloads room: one attempt, and what follows from how it ended. */
 export function downloading(options: DownloadingOptions): (lease: Lease) => Promise<Outcome> {
   const { storage, maxRetries, retryBackoffMs, maxStalls, stats, log } = options
 
   return async (lease) => {
-    const { job, group } = lease.claim
+    const { job, group, gift } = lease.claim
     const { request } = job
     if (!request) throw new Error(`job ${job.id} has no request`)
     if (job.cancelled) return { kind: 'cancelled', storage }
     const journey = newJourney()
-    stats.attemptBegins(group)
+    const counted = stats.attemptBegins(group)
+    const leave = () => {
+      counted.leave()
+      lease.leave()
+    }
     try {
       if (job.stalls >= maxStalls) throw stalled(job.stalls)
-      const ended = await options.attempt(job, request, lease, journey)
+      const ended = await options.attempt(job, request, { ...lease, leave }, journey)
       const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
       tell('ok', { result })
-      return { kind: 'downloaded', result, storage }
+      return { kind: 'downloaded', result, storage, ...about() }
     } catch (error) {
       const letGo = whyLetGo(error)
       if (letGo) tell(letGo)
@@ -53,10 +62,16 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       if (failure !== error) log.error({ job_id: job.id, err: error }, 'an attempt ran into a bug')
       stats.failed(failure)
       const outcome = await afterFailure(failure)
-      tell(failure.code, { failure, retryDelayMs: outcome.kind === 'download-retry' ? outcome.delayMs : undefined })
+      const retryDelayMs = 'delayMs' in outcome ? outcome.delayMs : undefined
+      tell(failure.code, { failure, retryDelayMs, putOff: outcome.kind === 'download-throttled' })
       return outcome
     } finally {
-      stats.attemptEnds(group)
+      counted.end()
+    }
+
+    function about(failure?: JobError) {
+      const verdict = verdictOn(request?.url ?? '', gift !== '', failure)
+      return verdict && { verdict }
     }
 
     async function afterFailure(failure: JobError): Promise<Outcome> {
@@ -64,8 +79,12 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
       // The origin asked the whole group to wait, not only this job.
-      const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs }
-      const ended = { ...hold, failure: failureOf('download', failure, journey.begun) }
+      const origin = { ...(retryAfterMs !== undefined && { holdMs: retryAfterMs }), ...about(failure) }
+      const ended = { ...origin, failure: failureOf('download', failure, journey.begun) }
+      if (isThrottled(failure) && mayBeThrottled()) {
+        const delayMs = Math.max(retryAfterMs ?? 0, throttleDelayMs(job.throttles + 1))
+        return { kind: 'download-throttled', delayMs, ...ended }
+      }
       if (!retriable || n > retries) {
         if (retriable || job.handled) await options.drop(job.id).catch(() => {}) // what is left, a sweep finds
         return { kind: 'downloaded', result: failed(job, failure, journey), storage, ...ended }
@@ -73,7 +92,11 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       return { kind: 'download-retry', delayMs: retryAfterMs ?? downloadRetryDelayMs(n, retryBackoffMs), ...ended }
     }
 
-    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs'> = {}) {
+    function mayBeThrottled(): boolean {
+      return job.throttles < MAX_THROTTLES && Date.now() - job.createdMs < MAX_THROTTLED_MS
+    }
+
+    function tell(code: string, how: Pick<EndedAttempt, 'result' | 'failure' | 'retryDelayMs' | 'putOff'> = {}) {
       if (!request) return
       const of = (request.maxRetries ?? maxRetries) + 1
       const durationMs = performance.now() - journey.begun

@@ -150,15 +150,15 @@ export async function runProcessor(
     },
     log,
   })
-  const room = (name: string, groupLimit: number) =>
-    roomOf(redis, subscriber, keys, { name, leaseMs: processor.lease_ms, groupLimit }, log)
+  const room = (name: string, groupLimit: number, hostLimit = 0) =>
+    roomOf(redis, subscriber, keys, { name, leaseMs: processor.lease_ms, groupLimit, hostLimit }, log)
   const graceMs = processor.shutdown_grace_ms
   log.info({ instance, storage: storage.name, storage_dir: storageDir }, 'processor started')
   try {
     await Promise.all([
       work(
         {
-          rooms: [room(rooms.downloads, 0)],
+          rooms: [room(rooms.downloads, 0, processor.host_limit)],
           run: counts.counted(download),
           concurrency: processor.concurrency,
           graceMs,

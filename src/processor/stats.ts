@@ -17,6 +17,7 @@ export function processorStats() {
     reaperSuccessfulDeletions: 0,
     invalidProxies: 0,
   } satisfies Stats
+  let attempts = 0
   const responses: Stats = {}
   const failures = failureCounts()
 
@@ -26,26 +27,41 @@ export function processorStats() {
   }
 
   return {
-    running: () => stats.workers,
+    /** Attempts under way, with those that store their file. */
+    running: () => attempts,
     snapshot: (): Stats => ({ ...stats, ...responses, ...failures.counts }),
 
+    /** A worker is what counts against an aggregation's limit: it ends when all has come, if not with its attempt. */
     attemptBegins(aggregation: string) {
       const running = pools.get(aggregation) ?? 0
       pools.set(aggregation, running + 1)
       if (running === 0) stats.spawnedWorkerPools++
+      attempts++
       stats.workers++
       stats.spawnedWorkers++
       stats.workerPools = pools.size
       stats.maxWorkers = Math.max(stats.maxWorkers, stats.workers)
       stats.maxWorkerPools = Math.max(stats.maxWorkerPools, stats.workerPools)
-    },
+      let counts = true
 
-    attemptEnds(aggregation: string) {
-      const running = (pools.get(aggregation) ?? 1) - 1
-      if (running === 0) pools.delete(aggregation)
-      else pools.set(aggregation, running)
-      stats.workers--
-      stats.workerPools = pools.size
+      function leave(): void {
+        if (!counts) return
+        counts = false
+        const left = (pools.get(aggregation) ?? 1) - 1
+        if (left === 0) pools.delete(aggregation)
+        else pools.set(aggregation, left)
+        stats.workers--
+        stats.workerPools = pools.size
+      }
+
+      return {
+        /** The origin has sent all: what is left is to store it. */
+        leave,
+        end() {
+          leave()
+          attempts--
+        },
+      }
     },
 
     succeeded(status: number) {

@@ -136,7 +136,7 @@ export type TempFiles = ReturnType<typeof tempFiles>
 /** What it means for a job that its temporary file could not be created or written: it may pass. */
 export function tempFileFailure(cause: unknown): JobError {
   const { code = 'unknown' } = cause as NodeJS.ErrnoException
-  const options = { retriable: true, cause }
+  const options = { retriable: true, cause } as const
   return ['ENOSPC', 'EDQUOT'].includes(code)
     ? new JobError('storage.full', 'no space left for the temporary file', options)
     : new JobError('storage.failed', `the temporary file could not be written: ${code}`, options)

@@ -1,7 +1,7 @@
 -- Accepts jobs. Repeated, it changes nothing.
 -- KEYS[1]  room
 -- ARGV     how many jobs may be pending in the room (0: any number), then of each job ten values: id, request, group,
---          limit, gift, delayMs, ms since the epoch before which it must not start (0: at once), priority (0: none),
+--          terms ("<limit>[@<rate>/<burst>]"), gift, delayMs, ms since the epoch before which it must not start (0: at once), priority (0: none),
 --          idempotency key ("": none), fingerprint of what was asked for
 -- Returns  of each job its id and "added"; the id that was given before and "known", when it was there already;
 --          "" and "conflict", when its key came with another request; "" and "full"
@@ -21,7 +21,7 @@ local function answer(id, what)
 end
 
 for i = 1, jobs do
-  local id, request, group, limit, gift, delay, not_before, priority, key, fingerprint =
+  local id, request, group, terms, gift, delay, not_before, priority, key, fingerprint =
     unpack(ARGV, (i - 1) * ARGS + 2, i * ARGS + 1)
   local used = key ~= "" and redis.call("GET", prefix .. "idempotency:" .. key)
   if redis.call("EXISTS", request_key(id), state_key(id)) > 0 then -- delivery drops the request
@@ -43,7 +43,7 @@ for i = 1, jobs do
     if not_before ~= "0" or priority ~= "0" then redis.call("HSET", state_key(id), "created", now) end
     if key ~= "" then redis.call("SET", prefix .. "idempotency:" .. key, id .. " " .. fingerprint, "PX", KEY_MS) end
     redis.call("HINCRBY", prefix .. "totals", "accepted", 1)
-    enqueue(KEYS[1], id, group, limit, gift, at)
+    enqueue(KEYS[1], id, group, terms, gift, at)
     answer(id, "added")
   end
 end

@@ -1,7 +1,8 @@
-import { downloadsRoom } from '../jobs/places.ts'
+import { defaultBurst, downloadsRoom } from '../jobs/places.ts'
 import { createdOf } from './created.ts'
+import { parseEntry } from './entry.ts'
 import type { Jobs } from './jobs.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, pendingIn } from './keys.ts'
 import type { GroupSettings } from './queue.ts'
 import type { Client } from './redis.ts'
 import type { GroupRow } from './scripts.ts'
@@ -11,8 +12,12 @@ export interface Aggregation {
   aggrId: string
   /** Undefined while neither a job nor an operator says. */
   limit: number | undefined
+  /** Jobs begun per second, at most. */
+  rate: number | undefined
   running: number
   pending: number
+  /** How many of those pending wait for a host that is slowed. */
+  waitingForHosts: number
   /** Since when the first of its jobs waits that could start, if one does. */
   waitingSinceMs: number | undefined
   /** Before this it starts nothing: an origin's `Retry-After`. */
@@ -75,7 +80,8 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
 
     /** Stands until it is told otherwise, also when the aggregation has no jobs. */
     async amend(aggrId: string, amendment: Amendment): Promise<void> {
-      await redis.amendGroup(room, aggrId, JSON.stringify(amendment))
+      const { rate, burst = rate && defaultBurst(rate) } = amendment
+      await redis.amendGroup(room, aggrId, JSON.stringify({ ...amendment, burst }))
     },
 
     /**
@@ -84,19 +90,24 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
      * @param signal when it aborts, what is left stays
      */
     async empty(aggrId: string, drop: boolean, signal: AbortSignal): Promise<Emptied> {
-      const pending = `${room}:pending:${aggrId}`
       let cancelled = 0
-      for (;;) {
+      for (let host: string | undefined; !signal.aborted; ) {
+        const pending = `${room}:pending:${pendingIn({ group: aggrId, host })}`
         const ids = await redis.zrange(pending, '0', String(AT_ONCE - 1))
-        if (ids.length === 0 || signal.aborted) break
-        const done = await jobs.cancelIn({ room: downloadsRoom, group: aggrId }, ids)
+        const done = await jobs.cancelIn({ room: downloadsRoom, group: aggrId, host }, ids)
         cancelled += done
-        if (done === 0) break // somebody else takes them away
+        if (done > 0) continue
+        // nothing is left there, or somebody else takes it away
+        const lanes = await redis.zrange(`${room}:lanes:${aggrId}`, '0', '1')
+        const next = lanes.find((lane) => lane !== '')
+        if (next === undefined || next === host) break
+        host = next
       }
       const running = await redis.smembers(`${room}:claimed:${aggrId}`)
       if (drop) await Promise.all(running.map((id) => redis.cancelClaim(room, id)))
       await redis.adjustGroup(room, aggrId, '{}')
-      return { cancelled, running: running.length, remaining: await redis.zcard(pending) }
+      const [left] = await look([aggrId])
+      return { cancelled, running: running.length, remaining: left?.pending ?? 0 }
     },
   }
 }
@@ -104,14 +115,16 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
 export type Aggregations = ReturnType<typeof aggregationsOf>
 
 function aggregationOf(aggrId: string, row: GroupRow, nowMs: number): Aggregation {
-  const [pending, running, brought, operator, heldUntil, first, failed, callbackFailed] = row
+  const [pending, running, brought, operator, heldUntil, first, failed, callbackFailed, waitingForHosts] = row
   const settings = JSON.parse(operator) as GroupSettings
-  const own = brought === null ? undefined : Number.parseInt(brought, 10)
+  const own = brought === null ? undefined : parseEntry(brought)
   return {
     aggrId,
-    limit: settings.limit ?? own,
+    limit: settings.limit ?? own?.limit,
+    rate: settings.rate ?? own?.rate,
     running,
     pending,
+    waitingForHosts,
     waitingSinceMs: first !== null && Number(first) <= nowMs ? createdOf(Number(first), nowMs) : undefined,
     heldUntilMs: Number(heldUntil) > nowMs ? Number(heldUntil) : undefined,
     failed,

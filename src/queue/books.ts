@@ -8,15 +8,17 @@ export interface Books {
   gone: number
   rooms: { room: string; pending: number; claimed: number }[]
   rest: Record<RestReason, number>
+  /** Hosts in trouble within the last hour, and those of them that are down: nothing starts there. */
+  hosts: { watched: number; open: number }
   /** Jobs that were accepted and are in no place: 0, or the books do not agree. */
   unaccounted: number
 }
 
 /** Reads the books; costs the same however many jobs there are. */
 export async function booksOf(redis: Client, keys: Keys): Promise<Books> {
-  const [accepted, gone, rooms, rest] = await redis.accountJobs(keys.totals, ...restReasons)
+  const [accepted, gone, rooms, rest, watched, open] = await redis.accountJobs(keys.totals, ...restReasons)
   const none = { done: 0, failed: 0, 'callback-failed': 0, cancelled: 0 }
-  const books: Books = { accepted, gone, rooms: [], rest: none, unaccounted: 0 }
+  const books: Books = { accepted, gone, rooms: [], rest: none, hosts: { watched, open }, unaccounted: 0 }
   let here = 0
   for (let i = 0; i < rooms.length; i += 3) {
     const [room = '', pending = 0, claimed = 0] = rooms.slice(i, i + 3)

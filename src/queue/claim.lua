@@ -2,29 +2,26 @@
 -- On the way, claims of the worker that need their group's place no more leave it: they keep their lease.
 -- KEYS[1]  room
 -- ARGV     worker, call number, count, leaseMs, limit of groups that bring none (0: all bring theirs), seen: the highest
---          `seq` that the worker was told, then of the claims that leave: id, token, id, token …
+--          `seq` that the worker was told, limit of hosts (0: none), then of the claims that leave: id, token, id, token …
 -- Returns  { ms that the leases stand, ms until something may be due, seq,
---          { id, token, group, gift, request, { state … } } … }
+--          { id, token, group, gift, request, { state … }, host that is watched or "" } … }
 local room = KEYS[1]
 local worker, call, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local count = math.min(tonumber(ARGV[3]), 1000) -- as many as Lua's stack surely takes at once
 local token = worker .. ":" .. call
 local line, due, leases = room .. ":line", room .. ":due", room .. ":leases"
 claiming = true
-
-local function gift_of(group)
-  return string.match(redis.call("HGET", room .. ":groups", group) or "0 ", "^%d+ (.*)$")
-end
+host_limit = tonumber(ARGV[7])
 
 local last = redis.call("GET", room .. ":call:" .. worker)
 if last and string.match(last, "^%S+") == call then
   local reply = { lease, 0, tonumber(redis.call("HGET", room, "seq") or "0") }
   for id in string.gmatch(last, " (%S+)") do
-    local holder, _, group = claim_of(room, id)
+    local holder, _, group, host = claim_of(room, id)
     if holder == token then
       reply[1] = math.min(reply[1], redis.call("ZSCORE", leases, id) - now)
-      reply[#reply + 1] =
-        { id, token, group, gift_of(group), redis.call("GET", request_key(id)), redis.call("HGETALL", state_key(id)) }
+      local request, state = redis.call("GET", request_key(id)), redis.call("HGETALL", state_key(id))
+      reply[#reply + 1] = { id, token, group, terms_of(room, group).gift, request, state, host }
     end
   end
   return reply
@@ -36,7 +33,7 @@ if limit > 0 and redis.call("HGET", room, "limit") ~= ARGV[5] then
   redis.call("HSET", room, "limit", limit)
   local seen = {}
   for _, claim in ipairs(redis.call("HVALS", room .. ":claims")) do
-    local group = string.match(claim, "^%S+ %S+ (.*)$")
+    local group = string.match(claim, "^%S+ %S+ ([^%z]*)")
     if not seen[group] then
       seen[group] = true
       stand(room, group)
@@ -44,22 +41,25 @@ if limit > 0 and redis.call("HGET", room, "limit") ~= ARGV[5] then
   end
 end
 
-for i = 7, #ARGV, 2 do
-  local holder, _, group = claim_of(room, ARGV[i])
+for i = 8, #ARGV, 2 do
+  local holder, _, group, host = claim_of(room, ARGV[i])
   if holder == ARGV[i + 1] then
     redis.call("SADD", room .. ":left:" .. group, ARGV[i])
+    leave_host(room, ARGV[i], host)
     advance(room, group)
   end
 end
 
-local closed = closed_for(room, worker, ARGV[6], lease)
+local closed, last_host_limit = closed_for(room, worker, ARGV[6], lease)
 if closed > 0 then return { lease, closed, tonumber(ARGV[6]) } end
+-- a host that was full stands up when the next of its jobs ends
+if tonumber(last_host_limit or "0") ~= host_limit then redis.call("HSET", room, "host_limit", host_limit) end
 
 -- What workers left behind goes back to its old place. A bounded number a call: the next one goes on.
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0, 100)) do
-  local _, score, group = claim_of(room, id)
+  local _, score, group, host = claim_of(room, id)
   if group then
-    release(room, id, group)
+    release(room, id, group, host)
     redis.call("HINCRBY", state_key(id), "stalls", 1)
     pend(room, id, group, score)
     advance(room, group)
@@ -68,42 +68,167 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
   end
 end
 
-for _, group in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, 100)) do
-  stand(room, group)
+for _, who in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, 100)) do
+  local host = string.match(who, "^%z(.*)$")
+  local group, of_lane = lane_parts(who)
+  if host then
+    stand_host(room, host)
+  elseif group then
+    place_lane(room, group, of_lane)
+  else
+    stand(room, who)
+  end
 end
+
+-- Whether any host is in trouble, or limited: else nobody asks which host a job is for.
+local function watches_hosts()
+  local latest = redis.call("ZRANGE", room .. ":hosts", -1, -1, "WITHSCORES")[2]
+  if latest then
+    redis.call("ZREMRANGEBYSCORE", room .. ":hosts", "-inf", now)
+    redis.call("ZREMRANGEBYSCORE", room .. ":open", "-inf", now)
+  end
+  return host_limit > 0 or latest and tonumber(latest) > now
+end
+local watching = watches_hosts()
 
 local reply = { lease, 0, 0 }
 local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
-local places, gifts = {}, {} -- by group
+local places = {} -- by group
+local moves = 300 -- so many jobs and lanes a call lets wait for something else; the next one goes on
 local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0
-while #ids < count do
-  local group = redis.call("ZRANGE", line, 0, 0)[1]
-  if not group then break end
-  local pending = room .. ":pending:" .. group
+
+local function free_places(group)
   places[group] = places[group] or places_in(room, group)
-  local id, score
-  if places[group] > 0 then id, score = unpack(redis.call("ZPOPMIN", pending)) end
-  if id then
-    redis.call("SADD", room .. ":claimed:" .. group, id)
-    claims[#claims + 1], claims[#claims + 2] = id, token .. " " .. score .. " " .. group
-    expiries[#expiries + 1], expiries[#expiries + 2] = now + lease, id
-    ids[#ids + 1] = id
-    places[group] = places[group] - 1
-    gifts[group] = gifts[group] or gift_of(group)
-    local state = redis.call("HGETALL", state_key(id))
-    if #state == 0 then
-      state = { "created", score }
-      redis.call("HSET", state_key(id), unpack(state))
+  return places[group]
+end
+
+local function to_tail(who)
+  tail = tail + 1
+  redis.call("ZADD", line, tail, who)
+end
+
+local function start(id, score, request, group, host)
+  redis.call("SADD", room .. ":claimed:" .. group, id)
+  keep_pace(room, group)
+  if host ~= "" then ask_host(room, host, id) end
+  local watched = host == "" and "" or "\0" .. host .. "\0" .. now
+  claims[#claims + 1], claims[#claims + 2] = id, token .. " " .. score .. " " .. group .. watched
+  expiries[#expiries + 1], expiries[#expiries + 2] = now + lease, id
+  ids[#ids + 1] = id
+  places[group] = places[group] - 1
+  local state = redis.call("HGETALL", state_key(id))
+  if #state == 0 then
+    state = { "created", score }
+    redis.call("HSET", state_key(id), unpack(state))
+  end
+  reply[#reply + 1] = { id, token, group, terms_of(room, group).gift, request, state, host }
+end
+
+-- Starts the first job of a lane whose group and host let it, and lets the lane wait on where it waited.
+local function start_of_lane(group, host, queue, member)
+  local pending = room .. ":pending:" .. lane_of(group, host)
+  local id, score = unpack(redis.call("ZPOPMIN", pending))
+  if id then start(id, score, redis.call("GET", request_key(id)), group, host) end
+  local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
+  if head and tonumber(head) <= now then
+    redis.call("ZADD", queue, next_turn(queue), member)
+  else
+    place_lane(room, group, host)
+  end
+end
+
+local function serve_host(host)
+  local queue = room .. ":queue:" .. host
+  local from = host_allows_from(room, host)
+  local group = from and from <= now and redis.call("ZRANGE", queue, 0, 0)[1]
+  if not group then return stand_host(room, host) end
+  if free_places(group) <= 0 or group_allows_from(room, group) > now then
+    moves = moves - 1
+    return wait_for_group(room, group, host)
+  end
+  start_of_lane(group, host, queue, group)
+  stand(room, group)
+  stand_host(room, host)
+  if redis.call("ZSCORE", line, "\0" .. host) then to_tail("\0" .. host) end
+end
+
+-- Whose turn it is in a group that has lanes: a host's, or the group's own, "".
+local function turn_in(group)
+  local lanes = room .. ":lanes:" .. group
+  local host = redis.call("ZRANGEBYSCORE", lanes, 1, "+inf", "LIMIT", 0, 1)[1]
+  redis.call("ZADD", lanes, next_turn(lanes), host)
+  return host
+end
+
+local function serve_lane(group, host)
+  local from = host_allows_from(room, host)
+  if from and from <= now then
+    start_of_lane(group, host, room .. ":lanes:" .. group, host)
+    stand_host(room, host)
+  else
+    moves = moves - 1
+    wait_for_host(room, group, host)
+  end
+end
+
+-- Starts the first of the jobs that are in no lane; moves those before it that have to wait. Not all of them at once, or
+-- other groups would wait for that.
+local function serve_own(group)
+  local pending = room .. ":pending:" .. group
+  for _ = 1, math.min(moves, 30) do
+    local id, score = unpack(redis.call("ZPOPMIN", pending))
+    if not id then return end
+    local request = redis.call("GET", request_key(id))
+    local host = watching and group ~= "" and host_asked(request) or ""
+    if host ~= "" and host_limit == 0 and not host_state(room, host).known then host = "" end
+    if host == "" or not must_wait(room, group, host) then
+      start(id, score, request, group, host)
+      if host ~= "" then stand_host(room, host) end
+      return
     end
-    reply[#reply + 1] = { id, token, group, gifts[group], redis.call("GET", request_key(id)), state }
+    moves = moves - 1
+    move_to_lane(room, id, score, group, host)
+    local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
+    if not head or tonumber(head) > now then return end
+  end
+end
+
+local function serve_group(group)
+  if free_places(group) <= 0 then return stand(room, group) end
+  local pending = room .. ":pending:" .. group
+  if not terms_of(room, group).lanes then
+    serve_own(group)
+  else
+    local turn = turn_in(group)
+    local head = turn == "" and redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
+    if turn ~= "" then
+      serve_lane(group, turn)
+    elseif head and tonumber(head) <= now then
+      serve_own(group)
+    else
+      moves = moves - 1
+    end
+  end
+
+  local terms = terms_of(room, group)
+  if terms.lanes or terms.interval then
+    stand(room, group)
+    if redis.call("ZSCORE", line, group) then to_tail(group) end
+    return
   end
   local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
   if places[group] > 0 and head and tonumber(head) <= now then
-    tail = tail + 1
-    redis.call("ZADD", line, tail, group)
+    to_tail(group)
   else
     stand(room, group)
   end
+end
+
+while #ids < count and moves > 0 do
+  local who = redis.call("ZRANGE", line, 0, 0)[1]
+  if not who then break end
+  local host = string.match(who, "^%z(.*)$")
+  if host then serve_host(host) else serve_group(who) end
 end
 if #ids > 0 then
   redis.call("HINCRBY", room, "pending", -#ids)

@@ -1,3 +1,4 @@
+import { hostOf } from '../jobs/host.ts'
 import type { Job } from '../jobs/job.ts'
 import {
   callbackTarget,
@@ -9,14 +10,16 @@ import {
   type Spot,
   storageOf,
 } from '../jobs/places.ts'
-import { packPatch } from '../jobs/record.ts'
+import { packPatch, unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
-import type { Waiting } from '../jobs/why.ts'
-import type { Keys } from './keys.ts'
+import type { WaitedHost, Waiting } from '../jobs/why.ts'
+import { parseEntry } from './entry.ts'
+import { type Keys, laneOf, laneParts, pendingIn } from './keys.ts'
 import { moveTo } from './move.ts'
-import type { Queue } from './queue.ts'
+import type { GroupSettings, Queue } from './queue.ts'
 import { recordsOf } from './records.ts'
 import { type Client, RedisUnavailable } from './redis.ts'
+import type { HostReply } from './scripts.ts'
 
 /** A job, and where it was at that moment. */
 export interface Sighting {
@@ -45,21 +48,18 @@ const LOOKS = 4
 const RUNNING_NAMED = 20
 
 /** Single jobs, as those see them who ask about them. */
-export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'wake'>) {
+export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
   async function look(id: string): Promise<Sighting | undefined> {
-    for (let looks = 1; looks <= LOOKS; looks++) {
-      const job = await queue.find(id)
-      if (!job) return undefined
-      const spots = everySpot(job.request, job.storage === undefined ? [] : [job.storage])
+    let spots: Spot[] = [] // what rests is found without; where else a job can be is told by its record
+    for (let looks = 0; looks <= LOOKS; looks++) {
       const asked = JSON.stringify(spots.map(({ room, group }) => [room, group]))
-      const [nowMs, kind, name = '', group = '', at = '0'] = await redis.lookAtJob(
-        keys.totals,
-        id,
-        asked,
-        ...restReasons,
-      )
+      const reply = await redis.lookAtJob(keys.totals, id, asked, ...restReasons)
+      const [nowMs, request, state, kind, name = '', group = '', at = '0'] = reply
+      if (request === null && state.length === 0) return undefined
+      const job = unpackJob(id, request, state)
       const where = whereaboutsOf(kind, { room: name, group }, Number(at))
       if (where) return { job, where, nowMs }
+      spots = [...everySpot(job.request, job.storage === undefined ? [] : [job.storage]), ...laneSpots(job)]
     }
     return undefined
   }
@@ -77,7 +77,7 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
     const { place, patch } = nextPlace(job, { kind: 'cancelled' })
     if (place.kind !== 'room' && place.kind !== 'rest') throw new Error(`cancelling leads to ${place.kind}`)
     const [target, ...args] = moveTo(keys, room, place)
-    const reply = await redis.moveJob(room, target, job.id, where.group, place.kind, ...args, ...packPatch(patch))
+    const reply = await redis.moveJob(room, target, job.id, pendingIn(where), place.kind, ...args, ...packPatch(patch))
     return reply === 'moved' ? 'cancelled' : undefined
   }
 
@@ -96,26 +96,30 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
     },
 
     /**
-     * Cancels jobs that were pending in a group.
+     * Cancels jobs that were pending in a group, or there in the lane of a host.
      *
      * @returns how many were
      */
-    async cancelIn({ room, group }: Spot, ids: string[]): Promise<number> {
-      const found = await recordsOf(redis, keys, ids)
-      const where = { kind: 'pending', room, group, startsMs: 0 } as const
-      const replies = await Promise.all(found.map((job) => job && cancelHere({ job, where, nowMs: 0 })))
+    async cancelIn({ room, group, host }: Spot & { host?: string | undefined }, ids: string[]): Promise<number> {
+      const where = { kind: 'pending', room, group, host, startsMs: 0 } as const
+      const found = await recordsOf(
+        redis,
+        keys,
+        ids.map((id) => [id, where]),
+      )
+      const replies = await Promise.all(found.map((listed) => cancelHere({ ...listed, nowMs: 0 })))
       return replies.filter((reply) => reply === 'cancelled').length
     },
 
     /** Undefined when there is no such job. */
     look,
 
-    /** What decides when a pending job starts; undefined when it is not pending there any more. */
+    /** What decides when a pending job starts; undefined when it has moved, if only to another time. */
     async why({ job, where }: Sighting, horizons: Horizons): Promise<Waiting | undefined> {
       if (where.kind !== 'pending') return undefined
-      const { room, group } = where
-      const facts = await redis.whyWaiting(keys.room(room), job.id, group, horizons.silentMs, RUNNING_NAMED)
-      if (!facts) return undefined
+      const { room, group, host = '' } = where
+      const facts = await redis.whyWaiting(keys.room(room), job.id, group, host, horizons.silentMs, RUNNING_NAMED)
+      if (!facts || Number(facts[1]) !== where.startsMs) return undefined // its record would tell of another attempt
       const [
         nowMs,
         startsMs,
@@ -130,8 +134,11 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
         opens,
         workers,
         ids,
+        pacedUntilMs,
+        ofHost,
       ] = facts
-      const { limit, paused = false } = JSON.parse(operator) as { limit?: number; paused?: boolean }
+      const set = JSON.parse(operator) as GroupSettings
+      const own = parseEntry(brought)
       return {
         nowMs,
         room,
@@ -141,12 +148,16 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
         pending,
         running,
         runningJobs: ids,
-        limit: limit ?? (Number.parseInt(brought, 10) || Number(roomLimit)),
-        paused,
+        limit: set.limit ?? (own.limit || Number(roomLimit)),
+        rate: set.rate ?? own.rate,
+        paused: set.paused ?? false,
         heldUntilMs: Number(heldUntil),
+        pacedUntilMs,
+        host: ofHost.length === 0 ? undefined : hostWaitedFor(host, ofHost),
         linePosition: line,
         closedUntilMs: Number(opens),
         workers,
+        throttles: job.throttles,
         retry: retryOf(job, where, horizons),
         notBeforeMs: job.request?.notBeforeMs ?? 0,
       }
@@ -156,8 +167,21 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'find' | 'w
 
 export type Jobs = ReturnType<typeof jobsOf>
 
-function whereaboutsOf(kind: string | undefined, { room, group }: Spot, at: number): Whereabouts | undefined {
-  if (kind === 'pending') return { kind, room, group, startsMs: at }
+/** Where a job waits when its host is slowed. */
+function laneSpots({ request }: Job): Spot[] {
+  const host = request ? hostOf(request.url) : ''
+  return request && host ? [{ room: downloadsRoom, group: laneOf(request.aggrId, host) }] : []
+}
+
+const hostWaitedFor = (name: string, facts: HostReply): WaitedHost => {
+  const [heldUntilMs, opensMs, fromMs, rate, running, limit] = facts
+  return { name, heldUntilMs, opensMs, fromMs: fromMs < 0 ? undefined : fromMs, rate: Number(rate), running, limit }
+}
+
+function whereaboutsOf(kind: string | undefined, spot: Spot, at: number): Whereabouts | undefined {
+  const { room } = spot
+  const [group, host] = laneParts(spot.group)
+  if (kind === 'pending') return { kind, room, group, host, startsMs: at }
   if (kind === 'claimed') return { kind, room, group, leaseEndsMs: at }
   if (kind === 'rest') return { kind, reason: room as RestReason, sinceMs: at }
   return undefined

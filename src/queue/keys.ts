@@ -36,3 +36,16 @@ export function keysOf(prefix: string) {
 }
 
 export type Keys = ReturnType<typeof keysOf>
+
+/** The lane of a host's jobs in a group, see lanes.lua. */
+export const laneOf = (group: string, host: string): string => `${group}\0${host}`
+
+/** What a job is pending in: its group, or there the lane of a host. */
+export const pendingIn = ({ group, host }: { group: string; host?: string | undefined }): string =>
+  host === undefined ? group : laneOf(group, host)
+
+/** The group and the host of a lane; of a group, only that. */
+export function laneParts(lane: string): [group: string, host: string | undefined] {
+  const [group = '', host] = lane.split('\0')
+  return [group, host]
+}

@@ -1,15 +1,9 @@
-import type { Job } from '../jobs/job.ts'
 import { downloadsRoom, type RestReason, type Spot, storageOf } from '../jobs/places.ts'
 import type { Whereabouts } from '../jobs/state.ts'
-import type { Keys } from './keys.ts'
-import { recordsOf } from './records.ts'
+import { parseEntry } from './entry.ts'
+import { type Keys, pendingIn } from './keys.ts'
+import { type Listed, recordsOf } from './records.ts'
 import type { Client } from './redis.ts'
-
-/** A job in a list, and where it was then. */
-export interface Listed {
-  job: Job
-  where: Whereabouts
-}
 
 export interface Page {
   listed: Listed[]
@@ -21,7 +15,7 @@ export interface Page {
 export interface Cursor {
   id: string
   score?: string
-  /** Of pending jobs: the room and group. */
+  /** Of pending jobs: the room, the group and the host. */
   spot?: string
 }
 
@@ -54,16 +48,7 @@ export function listingOf(redis: Client, keys: Keys) {
   }
 
   async function withRecords(found: [string, Whereabouts][], next: Cursor | undefined): Promise<Page> {
-    const jobs = await recordsOf(
-      redis,
-      keys,
-      found.map(([id]) => id),
-    )
-    const listed = found.flatMap(([, where], i): Listed[] => {
-      const job = jobs[i]
-      return job ? [{ job, where }] : [] // it is over by now
-    })
-    return { listed, next }
+    return { listed: await recordsOf(redis, keys, found), next }
   }
 
   async function rooms(which: 'downloads' | 'callbacks'): Promise<string[]> {
@@ -82,6 +67,16 @@ export function listingOf(redis: Client, keys: Keys) {
       for (const [field, value] of pairs(flat)) found.set(field, value)
     } while (cursor !== '0')
     return found
+  }
+
+  /** Where jobs of some groups are pending: in each, and in the lanes of its hosts. */
+  async function spotsOf(room: string, groups: Map<string, string>): Promise<(Spot & { host?: string })[]> {
+    const found = [...groups].map(async ([group, entry]) => {
+      const hosts = parseEntry(entry).lanes ? await redis.zrange(`${keys.room(room)}:lanes:${group}`, '0', '-1') : []
+      const lanes = hosts.filter((host) => host !== '').sort()
+      return [{ room, group }, ...lanes.map((host) => ({ room, group, host }))]
+    })
+    return (await Promise.all(found)).flat()
   }
 
   return {
@@ -104,23 +99,27 @@ export function listingOf(redis: Client, keys: Keys) {
       count: number,
       after?: Cursor,
     ): Promise<Page> {
-      const spots: Spot[] = []
+      const spots: (Spot & { host?: string })[] = []
       for (const room of await rooms(which)) {
-        const groups = group === undefined ? [...(await entries(`${keys.room(room)}:groups`)).keys()].sort() : [group]
-        spots.push(...groups.map((group) => ({ room, group })))
+        const known = `${keys.room(room)}:groups`
+        const groups =
+          group === undefined ? await entries(known) : new Map([[group, (await redis.hget(known, group)) ?? '']])
+        spots.push(...(await spotsOf(room, new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1))))))
       }
       const found: [string, Whereabouts][] = []
       let next: Cursor | undefined
       let looked = 0
-      for (const { room, group } of spots) {
-        const spot = spotName(room, group)
+      for (const { room, group, host } of spots) {
+        const place = pendingIn({ group, host })
+        const spot = spotName(room, place)
         if (after?.spot !== undefined && spot < after.spot) continue
         if (found.length >= count || looked++ >= GROUPS_A_PAGE) return withRecords(found, next)
         const begin = after?.spot === spot ? after : undefined
         const bounds = ['-inf', '+inf', count - found.length, begin?.score ?? '', begin?.id ?? '']
-        const key = `${keys.room(room)}:pending:${group}`
+        const key = `${keys.room(room)}:pending:${place}`
         const [score = '', id = '', ...flat] = await redis.pageOfJobs(1, key, 'asc', ...bounds)
-        for (const [id, at] of pairs(flat)) found.push([id, { kind: 'pending', room, group, startsMs: Number(at) }])
+        for (const [id, at] of pairs(flat))
+          found.push([id, { kind: 'pending', room, group, host, startsMs: Number(at) }])
         if (id !== '') return withRecords(found, { spot, score, id })
         next = { spot: `${spot}\0`, id: '' } // behind all of this group
       }
@@ -137,17 +136,16 @@ export function listingOf(redis: Client, keys: Keys) {
       const running: { id: string; room: string; group: string }[] = []
       for (const room of await rooms(which)) {
         for (const [id, claim] of await entries(`${keys.room(room)}:claims`)) {
-          const [, holder = ''] = /^\S+ \S+ (.*)$/s.exec(claim) ?? []
+          const [, holder = ''] = /^\S+ \S+ ([^\0]*)/.exec(claim) ?? []
           if (group === undefined || holder === group) running.push({ id, room, group: holder })
         }
       }
       running.sort((a, b) => (a.id < b.id ? -1 : 1))
       const rest = running.filter(({ id }) => id > (after?.id ?? ''))
       const page = rest.slice(0, count)
-      const ends = await Promise.all(page.map(({ id, room }) => redis.zscore(`${keys.room(room)}:leases`, id)))
       const last = page.at(-1)
       return withRecords(
-        page.map(({ id, room, group }, i) => [id, { kind: 'claimed', room, group, leaseEndsMs: Number(ends[i] ?? 0) }]),
+        page.map(({ id, room, group }) => [id, { kind: 'claimed', room, group, leaseEndsMs: 0 }]),
         last && rest.length > page.length ? { id: last.id } : undefined,
       )
     },

@@ -1,8 +1,8 @@
 -- Moves a job that nobody works on.
 -- KEYS[1]  where it is: the room it is pending in, or the set it rests in
 -- KEYS[2]  where it goes: kind "room": a room, kind "rest": a set, kind "gone": the same as KEYS[1]
--- ARGV     id, group it is pending in ("": it rests), kind, then by kind, then the patch (field, value …)
---          "room"  group, limit, gift, delayMs, shrink ("1" drops the request)
+-- ARGV     id, group or lane it is pending in ("": it rests), kind, then by kind, then the patch (field, value …)
+--          "room"  group, terms, gift, delayMs, shrink ("1" drops the request)
 --          "rest"
 --          "gone"
 -- Returns  "moved"; "absent" when it is not there; "unknown" when there is no such job.
@@ -14,10 +14,8 @@ if group == "" then
     return redis.call("EXISTS", state_key(id), request_key(id)) == 0 and "unknown" or "absent"
   end
 else
-  if redis.call("ZREM", from .. ":pending:" .. group, id) == 0 then return "absent" end
-  redis.call("HINCRBY", from, "pending", -1)
+  if not take_from_pending(from, id, group) then return "absent" end
   redis.call("HDEL", state_key(id), "stalls")
-  stand(from, group)
 end
 
 if kind == "room" then

@@ -1,4 +1,4 @@
-import type { Place } from '../jobs/places.ts'
+import { type Place, termsOf } from '../jobs/places.ts'
 import type { Keys } from './keys.ts'
 
 /**
@@ -13,8 +13,8 @@ export function moveTo(
 ): [target: string, ...(string | number)[]] {
   switch (place.kind) {
     case 'room': {
-      const { room, group, limit = 0, gift = '', delayMs = 0, shrink = false } = place
-      return [keys.room(room), group, limit, gift, delayMs, shrink ? '1' : '0']
+      const { room, group, gift = '', delayMs = 0, shrink = false } = place
+      return [keys.room(room), group, termsOf(place), gift, delayMs, shrink ? '1' : '0']
     }
     case 'rest':
       return [keys.rest(place.reason)]

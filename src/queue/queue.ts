@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto'
 import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
-import { downloadsRoom, firstPlace, nextPlace, type Outcome, type RestReason } from '../jobs/places.ts'
+import {
+  defaultBurst,
+  downloadsRoom,
+  firstPlace,
+  nextPlace,
+  type Outcome,
+  type RestReason,
+  termsOf,
+} from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, laneOf } from './keys.ts'
 import { moveTo } from './move.ts'
 import type { Client } from './redis.ts'
 import type { AddReply } from './scripts.ts'
@@ -11,9 +19,10 @@ import type { AddReply } from './scripts.ts'
 /** What an operator sets of a group. */
 export interface GroupSettings {
   limit?: number
-  /** Jobs begun per second, at most. */
-  rate?: number
   paused?: boolean
+  /** Jobs begun per second, at most, and how many of them at once. */
+  rate?: number
+  burst?: number
 }
 
 export interface GroupSize {
@@ -66,15 +75,25 @@ export function queueOf(
   maxPending = 0,
 ): Queue {
   async function find(id: string): Promise<Job | undefined> {
-    const [request, state] = await Promise.all([redis.get(keys.request(id)), redis.hgetall(keys.state(id))])
-    const flat = Object.entries(state).flat()
-    return request === null && flat.length === 0 ? undefined : unpackJob(id, request, flat)
+    const [, request, state] = await redis.lookAtJob(keys.totals, id, '[]')
+    return request === null && state.length === 0 ? undefined : unpackJob(id, request, state)
   }
 
   /** The record was lost: its entry goes, too, or it would stand before others for ever. */
   async function forget(id: string, reason: RestReason): Promise<void> {
     const there = await redis.mendJob(keys.totals, id, 'take', 'rest', reason)
     if (there === 1) await redis.mendJob(keys.totals, id, 'gone')
+  }
+
+  /** Of a group and its lanes. */
+  async function pendingIn(room: string, group: string): Promise<number> {
+    const [own, hosts] = await Promise.all([
+      redis.zcard(`${room}:pending:${group}`),
+      redis.zrange(`${room}:lanes:${group}`, '0', '-1'),
+    ])
+    const lanes = hosts.filter((host) => host !== '').map((host) => laneOf(group, host))
+    const sizes = await Promise.all(lanes.map((lane) => redis.zcard(`${room}:pending:${lane}`)))
+    return sizes.reduce((sum, size) => sum + size, own)
   }
 
   async function accept(jobs: NewJob[]): Promise<Acceptance[]> {
@@ -114,7 +133,8 @@ export function queueOf(
     },
 
     async adjust(room, group, settings) {
-      await redis.adjustGroup(keys.room(room), group, JSON.stringify(settings))
+      const { rate, burst = rate && defaultBurst(rate) } = settings
+      await redis.adjustGroup(keys.room(room), group, JSON.stringify({ ...settings, burst }))
     },
 
     async probe() {
@@ -130,7 +150,7 @@ export function queueOf(
         cursor = next
         const names = flat.filter((name, i) => i % 2 === 0 && !seen.has(name))
         for (const name of names) seen.add(name)
-        const pending = await Promise.all(names.map((name) => redis.zcard(`${keys.room(room)}:pending:${name}`)))
+        const pending = await Promise.all(names.map((name) => pendingIn(keys.room(room), name)))
         names.forEach((group, i) => {
           const size = pending[i] ?? 0
           if (size > 0) sizes.push({ group, pending: size })
@@ -148,9 +168,10 @@ function untraced(request: DownloadRequest, packed: string): string {
 
 /** What add.lua wants to know of a job. */
 function addition({ request, idempotencyKey = '' }: NewJob): (string | number)[] {
-  const { group, limit = 0, gift = '', delayMs = 0 } = firstPlace(request)
+  const place = firstPlace(request)
+  const { group, gift = '', delayMs = 0 } = place
   const { notBeforeMs = 0, priority = 0 } = request
   const text = packRequest(request)
   const fingerprint = idempotencyKey && createHash('sha256').update(untraced(request, text)).digest('base64url')
-  return [newJobId(), text, group, limit, gift, delayMs, notBeforeMs, priority, idempotencyKey, fingerprint]
+  return [newJobId(), text, group, termsOf(place), gift, delayMs, notBeforeMs, priority, idempotencyKey, fingerprint]
 }

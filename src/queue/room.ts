@@ -15,6 +15,8 @@ export interface Claim {
   group: string
   /** What the group's first job gave its workers: an aggregation's proxy, or `""`. */
   gift: string
+  /** The host that the job asks, where it wants to be told also that all is well; `""` else. */
+  watched: string
 }
 
 export interface Claims {
@@ -44,6 +46,8 @@ export interface Room {
   extend(extensions: Iterable<Extension>): Promise<{ lost: string[]; cancelled: string[] }>
   /** Ends a claim. `lost`: the job is somebody else's, and nothing was changed. */
   settle(claim: Claim, move: Move, signal: AbortSignal): Promise<'settled' | 'lost' | 'gone'>
+  /** Takes the next start that the rates allow, for one more request of a claim; resolves to the ms until then. */
+  turn(claim: Claim, signal: AbortSignal): Promise<number>
   /** This worker stops: it holds nothing, and nobody needs to wait for it after a failover. */
   retire(): Promise<void>
   /** Calls back whenever a job may have become claimable. */
@@ -59,6 +63,8 @@ export interface RoomOptions {
   leaseMs: number
   /** Limit of groups whose jobs bring none; 0 where all do. */
   groupLimit: number
+  /** Requests at once to a host, from all groups; 0: no limit. */
+  hostLimit?: number
 }
 
 /**
@@ -67,7 +73,7 @@ export interface RoomOptions {
  * @param subscriber a connection of its own, on which the room listens for its bell
  */
 export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: RoomOptions, log: Log): Room {
-  const { name, leaseMs, groupLimit } = options
+  const { name, leaseMs, groupLimit, hostLimit = 0 } = options
   const key = keys.room(name)
   const channel = `${key}:bell`
   const worker = randomBytes(6).toString('base64url')
@@ -84,7 +90,7 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
 
     async claim(count, signal, leaving = []) {
       const call = (calls++).toString(36)
-      const args = [worker, call, count, leaseMs, groupLimit, seen, ...pairsOf(leaving)]
+      const args = [worker, call, count, leaseMs, groupLimit, seen, hostLimit, ...pairsOf(leaving)]
       let askedAt = 0
       const ask = () => {
         askedAt = performance.now()
@@ -94,8 +100,8 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       seen = Math.max(seen, seq)
       // Redis may have been away since we asked. But what is answered ran on the connection that there is now.
       const leaseEnd = Math.max(askedAt, readyAt) + standsMs
-      const claims = rows.map(([id, token, group, gift, request, state]) => {
-        return { job: unpackJob(id, request, state), token, group, gift }
+      const claims = rows.map(([id, token, group, gift, request, state, watched]) => {
+        return { job: unpackJob(id, request, state), token, group, gift, watched }
       })
       return { claims, leaseEnd, idleMs }
     },
@@ -111,15 +117,25 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       return { lost, cancelled }
     },
 
+    turn({ job, token }, signal) {
+      return persistently(() => redis.takeTurn(key, job.id, token), signal, log)
+    },
+
     async retire() {
       await redis.zrem(`${key}:workers`, worker)
     },
 
-    async settle({ job, token }, { place, patch }, signal) {
+    async settle({ job, token, watched }, { place, patch, verdict }, signal) {
       const [target, ...args] = settlement(key, keys, place)
-      const all = [job.id, token, place.kind, place.holdMs ?? 0, ...args, ...packPatch(patch)]
+      // of a host that nobody watches it need not be said that it is well
+      const told = place.holdMs || (verdict?.says === 'ok' ? watched : verdict?.says)
+      const news = verdict && told ? verdict : { host: '', says: '' }
+      const about = [place.holdMs ?? 0, news.host, news.says]
+      const all = [job.id, token, place.kind, ...about, ...args, ...packPatch(patch)]
       const reply = await persistently(() => redis.settleClaim(key, target, ...all), signal, log)
-      return reply as 'settled' | 'lost' | 'gone'
+      const [settled, event] = reply.split(' ')
+      if (event && event in EVENTS) log.warn({ room: name, host: news.host }, EVENTS[event as keyof typeof EVENTS])
+      return settled as 'settled' | 'lost' | 'gone'
     },
 
     onReturn(listener) {
@@ -148,6 +164,13 @@ export function roomOf(redis: Client, subscriber: Client, keys: Keys, options: R
       if (subscriber.status === 'ready') listen()
     },
   }
+}
+
+/** What has become of a host, as settle.lua tells it. */
+const EVENTS = {
+  slowed: 'a host refuses what is too fast for it: slowing down',
+  opened: 'a host is down: its jobs wait until it answers again',
+  closed: 'a host that was down answers again',
 }
 
 const pairsOf = (claims: Claim[]) => claims.flatMap(({ job, token }) => [job.id, token])

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Result } from 'ioredis'
 
 const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
-const lib = read('lib')
+const lib = read('lib') + read('lanes')
 const rest = read('rest')
 const script = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + read(name) })
 const restScript = (name: string, numberOfKeys = 1) => ({ numberOfKeys, lua: lib + rest + read(name) })
@@ -15,17 +15,18 @@ export const scripts = {
   addJobs: script('add'),
   claimJobs: script('claim'),
   extendLeases: script('extend'),
-  settleClaim: restScript('settle', 2),
+  settleClaim: { numberOfKeys: 2, lua: lib + rest + read('judge') + read('settle') },
   moveJob: restScript('move', 2),
   cancelClaim: script('cancel'),
+  takeTurn: script('turn'),
   adjustGroup: script('adjust'),
   amendGroup: script('amend'),
   lookAtJob: plain('look'),
-  lookAtGroups: plain('look-groups'),
-  readJobs: plain('read'),
+  lookAtGroups: script('look-groups'),
+  readJobs: { lua: read('read') }, // any number of keys
   pageOfJobs: { lua: read('page') }, // any number of keys
   reserveTime: plain('reserve'),
-  whyWaiting: plain('why'),
+  whyWaiting: script('why'),
   touch: plain('touch'),
   reportInstance: plain('report', 2),
   waitingJobs: plain('waits'),
@@ -36,6 +37,7 @@ export const scripts = {
   findJobs: plain('check/jobs'),
   checkClaims: script('check/claims'),
   checkGroups: script('check/groups'),
+  checkLanes: script('check/lanes'),
   recountRoom: plain('check/recount'),
   mendJob: restScript('check/mend'),
   adoptJob: restScript('import/adopt'),
@@ -45,14 +47,24 @@ export const scripts = {
   findGoStrays: ofGoService('strays', 5),
 }
 
-/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … } } … }` */
+/** `{ ms that the leases stand, idleMs, seq, { id, token, group, gift, request, { state … }, host } … }` */
 export type ClaimReply = [standsMs: number, idleMs: number, seq: number, ...claims: ClaimRow[]]
-export type ClaimRow = [id: string, token: string, group: string, gift: string, request: string | null, state: string[]]
+export type ClaimRow = [
+  id: string,
+  token: string,
+  group: string,
+  gift: string,
+  request: string | null,
+  state: string[],
+  host: string,
+]
 export type AccountReply = [
   accepted: number,
   gone: number,
   rooms: (string | number)[], // name, pending, claimed, name, …
   rest: (string | number)[], // reason, number, reason, …
+  watched: number,
+  open: number,
 ]
 /** `{ id, score, { field, value … }, "<limit> <proxy>" }`, see import/lib.lua */
 export type GoRow = [id: string, score: string, fields: string[], aggregation: string]
@@ -61,11 +73,15 @@ export type GoRow = [id: string, score: string, fields: string[], aggregation: s
 export type AddReply = string[]
 export type LookReply = [
   nowMs: number,
+  request: string | null,
+  state: string[],
   kind?: 'pending' | 'claimed' | 'rest',
   name?: string,
   group?: string,
   at?: string,
 ]
+/** What read.lua says of a job that is still there. */
+export type ReadRow = [score: string, request: string | null, state: string[]]
 /** As why.lua lists it. */
 export type WhyReply = [
   nowMs: number,
@@ -81,6 +97,16 @@ export type WhyReply = [
   opensMs: string,
   workers: number,
   runningJobs: string[],
+  pacedUntilMs: number,
+  host: HostReply | [],
+]
+export type HostReply = [
+  heldUntilMs: number,
+  opensMs: number,
+  fromMs: number,
+  rate: string,
+  running: number,
+  limit: number,
 ]
 
 /** Of a group, as look-groups.lua lists it. */
@@ -93,6 +119,7 @@ export type GroupRow = [
   firstMs: string | null,
   failed: number,
   callbackFailed: number,
+  waitingForHosts: number,
 ]
 export type GroupsReply = [nowMs: number, roomLimit: string, ...groups: GroupRow[]]
 
@@ -108,10 +135,11 @@ declare module 'ioredis' {
     settleClaim(room: string, target: string, ...args: Args): Result<string, Context>
     moveJob(from: string, target: string, ...args: Args): Result<string, Context>
     cancelClaim(room: string, id: string): Result<0 | 1, Context>
+    takeTurn(room: string, id: string, token: string): Result<number, Context>
     adjustGroup(room: string, group: string, settings: string): Result<number, Context>
     amendGroup(room: string, group: string, amendment: string): Result<string, Context>
     lookAtGroups(room: string, ...groups: string[]): Result<GroupsReply, Context>
-    readJobs(totals: string, ...ids: string[]): Result<[request: string | null, state: string[]][], Context>
+    readJobs(numberOfKeys: number, ...setsAndIds: string[]): Result<(ReadRow | null)[], Context>
     pageOfJobs(numberOfKeys: number, ...keysAndArgs: Args): Result<string[], Context>
     reserveTime(reserved: string, ms: number): Result<number, Context>
     lookAtJob(totals: string, id: string, spots: string, ...reasons: string[]): Result<LookReply, Context>
@@ -119,6 +147,7 @@ declare module 'ioredis' {
       room: string,
       id: string,
       group: string,
+      host: string,
       silentMs: number,
       named: number,
     ): Result<WhyReply | null, Context>
@@ -132,6 +161,7 @@ declare module 'ioredis' {
     findJobs(totals: string, jobs: string, ...reasons: string[]): Result<[0 | 1, ...string[]][], Context>
     checkClaims(room: string, mend: '0' | '1', ...ids: string[]): Result<string[], Context>
     checkGroups(room: string, mend: '0' | '1', ...groups: string[]): Result<string[], Context>
+    checkLanes(room: string, mend: '0' | '1', ...lanes: string[]): Result<string[], Context>
     recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number], Context>
     mendJob(totals: string, id: string, ...args: Args): Result<0 | 1, Context>
     adoptJob(target: string, ...args: Args): Result<0 | 1, Context>

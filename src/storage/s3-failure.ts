@@ -33,8 +33,8 @@ export function s3Failure(error: unknown, bucket: string, region: string): unkno
   const status = $metadata?.httpStatusCode ?? 0
   const where = `the bucket ${bucket} in ${region}`
   const said = name || status
-  const permanent = { retriable: false, cause: error }
-  const passing = { retriable: true, cause: error }
+  const permanent = { retriable: false, cause: error } as const
+  const passing = { retriable: true, cause: error } as const
 
   if (OTHER_REGION.includes(name) || status === 301) {
     return new JobError('storage.not_found', `${where} is in another region (${said})`, permanent)

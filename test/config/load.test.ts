@@ -45,6 +45,7 @@ describe('the configuration', () => {
       lease_ms: 30_000,
       max_stalls: 3,
       disk_high: 95,
+      host_limit: 0,
       metrics_port: 0,
       metrics_host: '127.0.0.1',
       stats_interval: 5000,

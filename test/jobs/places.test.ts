@@ -36,6 +36,7 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   id: 'AAAAAAAAAAAAAA',
   request,
   attempts: 1,
+  throttles: 0,
   deliveries: 2,
   deletions: 3,
   handled: true,

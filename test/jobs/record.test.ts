@@ -8,6 +8,8 @@ const full: Required<DownloadRequest> = {
   aggrId: 'Ομάδα "a"\n\0',
   aggrLimit: 8,
   aggrProxy: 'http://proxy.example:3128',
+  aggrRate: 0.5,
+  aggrBurst: 3,
   url: 'http://origin.example/ü?a=b#c',
   callbackType: 'kafka',
   callbackDst: 'topic',
@@ -61,6 +63,7 @@ describe('the record of a job', () => {
       id: 'AAAAAAAAAAAAAA',
       request: least,
       attempts: 0,
+      throttles: 0,
       deliveries: 0,
       deletions: 0,
       handled: false,
@@ -78,6 +81,7 @@ describe('the record of a job', () => {
   it('gives back what patches wrote', () => {
     const patch: Required<Patch> = {
       attempts: 3,
+      throttles: 2,
       deliveries: 2,
       deletions: 1,
       result,

@@ -10,6 +10,21 @@ import { type DnsAnswer, startDns } from './dns-server.ts'
 type Zone = (name: string, type: 'A' | 'AAAA') => DnsAnswer | undefined
 
 describe('the resolver', () => {
+  let dir: string
+  before(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), 'resolver-'))
+  })
+  after(() => rm(dir, { recursive: true }))
+
+  /** A file of this content. */
+  async function file(name: string, content: string): Promise<string> {
+    const where = path.join(dir, name)
+    await writeFile(where, content)
+    return where
+  }
+  const sources = (list: string) =>
+    file(`nsswitch-${list}`.replace(/\W+/g, '-'), `# sources\npasswd: files\nhosts: ${list} # in this order\n`)
+
   /** With a DNS server of its own, and no system behind it that could ask anybody else. */
   async function start(zone: Zone, options: ResolverOptions = {}) {
     const dns = await startDns(zone)
@@ -18,7 +33,14 @@ describe('the resolver', () => {
       asked.push(host)
       return []
     }
-    const under = resolver({ servers: [dns.address], hostsFile: '/dev/null', systemLookup, ...options })
+    const under = resolver({
+      servers: [dns.address],
+      hostsFile: '/dev/null',
+      resolvConf: '/dev/null',
+      nsswitchConf: await sources('files resolve dns'),
+      systemLookup,
+      ...options,
+    })
     return {
       dns,
       asked,
@@ -215,21 +237,82 @@ describe('the resolver', () => {
     }
   })
 
-  it('lets two names at most wait for the system, and none longer than it may', async () => {
-    let running = 0
-    let most = 0
-    const systemLookup = async () => {
-      most = Math.max(most, ++running)
-      await new Promise(() => {}) // getaddrinfo cannot be interrupted
-      return []
-    }
+  it('says of a name for which the system has no time that it came too late', async () => {
+    const systemLookup = () => new Promise<never>(() => {}) // getaddrinfo cannot be interrupted
     await using harness = await start(() => ({ rcode: 3 }), { systemLookup, timeoutMs: 300 })
-    const names = Array.from({ length: 20 }, (_, i) => harness.resolve(`local-${i}`))
+    const names = Array.from({ length: 20 }, (_, i) => harness.resolve(`local-${i}.test`))
     for (const result of await Promise.allSettled(names)) {
       assert.ok(result.status === 'rejected')
-      fails('dns.not_found', 'local-')(result.reason)
+      fails('dns.timeout', '.test within 300 ms')(result.reason)
     }
-    assert.equal(most, 2)
+  })
+
+  for (const [list, known, unknown] of [
+    ['files dns', [], ['minio', 'printer.local', 'other.test']],
+    ['dns [!UNAVAIL=return] files', [], ['minio', 'printer.local', 'other.test']],
+    ['files mdns4_minimal [NOTFOUND=return] dns', ['printer.local'], ['minio', 'other.test', 'notlocal']],
+    ['files mymachines dns myhostname', ['minio'], ['printer.local', 'other.test']],
+    ['files sss dns', ['minio', 'printer.local', 'other.test'], []],
+  ] as const) {
+    it(`asks the system only about what its sources may know: ${list}`, async () => {
+      await using harness = await start(() => ({ rcode: 3 }), { nsswitchConf: await sources(list) })
+      for (const name of [...known, ...unknown]) {
+        await assert.rejects(harness.resolve(name), fails('dns.not_found', name))
+      }
+      assert.deepEqual(harness.asked, known)
+    })
+  }
+
+  it('asks the system nothing where there is no list of its sources', async () => {
+    await using harness = await start(() => ({ rcode: 3 }), { nsswitchConf: path.join(dir, 'absent') })
+    await assert.rejects(harness.resolve('minio'), fails('dns.not_found', 'minio'))
+    assert.deepEqual(harness.asked, [])
+  })
+
+  it('looks for a name that does not exist in the search domains, one after the other', async () => {
+    const resolvConf = await file(
+      'resolv.conf',
+      'domain old.test\nsearch first.test Second.test.  # both\noptions ndots:5\n',
+    )
+    const zone: Zone = (name) => (name === 'minio.second.test' ? { addresses: ['192.0.2.9'] } : { rcode: 3 })
+    await using harness = await start(zone, { resolvConf })
+    assert.deepEqual(await harness.resolve('minio'), ['192.0.2.9'])
+    const asked = harness.dns.queries.filter((query) => query.startsWith('A '))
+    assert.deepEqual(asked, ['A minio', 'A minio.first.test', 'A minio.second.test'])
+    await assert.rejects(harness.resolve('absent'), fails('dns.not_found', 'for host absent'))
+    assert.deepEqual(harness.asked, ['absent'])
+  })
+
+  describe('with names of a stranger, whose servers keep getaddrinfo waiting', () => {
+    const LOCAL = { address: '192.0.2.5', family: 4 as const }
+    const systemLookup = (host: string) =>
+      host.endsWith('.evil.test') ? new Promise<never>(() => {}) : Promise.resolve([LOCAL])
+
+    for (const list of ['files mdns4_minimal [NOTFOUND=return] dns', 'files resolve [!UNAVAIL=return] dns']) {
+      it(`still finds at once what only the system knows: ${list}`, async () => {
+        const options = { nsswitchConf: await sources(list), systemLookup, timeoutMs: 1000 }
+        await using harness = await start(() => ({ rcode: 3 }), options)
+        const hostile = Array.from({ length: 50 }, (_, i) => harness.resolve(`${i}.evil.test`).catch(() => {}))
+        assert.deepEqual(await harness.resolve('printer.local'), [LOCAL.address])
+        await Promise.all(hostile)
+      })
+    }
+  })
+
+  it('finds other names soon while 1,000 names of a stranger are not answered', async () => {
+    const zone: Zone = (name) => (name.endsWith('.evil.test') ? undefined : { addresses: ['192.0.2.1'] })
+    await using harness = await start(zone)
+    const hostile: Promise<unknown>[] = []
+    for (let i = 0; i < 1000; i++) {
+      hostile.push(harness.resolve(`${i}.evil.test`).catch(() => {}))
+      if (i % 10 === 0) await turn() // the server has to read what comes
+    }
+    const begun = performance.now()
+    const good = Array.from({ length: 20 }, (_, i) => harness.resolve(`good-${i}.test`))
+    for (const addresses of await Promise.all(good)) assert.deepEqual(addresses, ['192.0.2.1'])
+    assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`)
+    harness.close()
+    await Promise.all(hostile)
   })
 
   it('ends what is under way when it is closed', async () => {

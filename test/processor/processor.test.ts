@@ -12,11 +12,12 @@ const ID = 'AAAAAAAAAAAAAA'
 function leaseOf(fields: Partial<DownloadRequest>): Lease {
   const job = { ...unpackJob(ID, null, []), request: request(fields) }
   return {
-    claim: { job, token: 't', group: 'group', gift: '' },
+    claim: { job, token: 't', group: 'group', gift: '', watched: '' },
     signal: never,
     confirm() {},
     leave() {},
     progress() {},
+    async turn() {},
   }
 }
 

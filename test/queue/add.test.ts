@@ -25,12 +25,12 @@ describe('adding a job', () => {
   })
 
   test('changes nothing when it is repeated', async (q) => {
-    const add = (group: string, limit: number) =>
-      addByScript(q.redis, q.keys.room('downloads'), { id: 'AAAAAAAAAAAAAA', group, limit })
-    assert.equal(await add('cats', 8), 'added')
+    const add = (group: string, terms: string) =>
+      addByScript(q.redis, q.keys.room('downloads'), { id: 'AAAAAAAAAAAAAA', group, terms })
+    assert.equal(await add('cats', '8'), 'added')
     const before = await q.contents()
-    assert.equal(await add('cats', 8), 'known')
-    assert.equal(await add('dogs', 2), 'known')
+    assert.equal(await add('cats', '8'), 'known')
+    assert.equal(await add('dogs', '2'), 'known')
     assert.deepEqual(await q.contents(), before)
   })
 
@@ -99,7 +99,7 @@ describe('a job that was accepted', () => {
   })
 
   test('is counted with its group', async (q) => {
-    const names = ['cats', 'dogs', 'a "b" : {c}\n\0', '']
+    const names = ['cats', 'dogs', 'a "b" : {c}\n', '']
     for (const aggrId of names) await q.add({ aggrId })
     await q.add({ aggrId: 'dogs' })
     await q.add({ aggrId: 'running' })
@@ -108,7 +108,7 @@ describe('a job that was accepted', () => {
     for (const claim of claims) if (claim.group !== 'running') await q.settle(room, claim, { kind: 'back' })
     assert.deepEqual(await q.queue.groups('downloads'), [
       { group: '', pending: 1 },
-      { group: 'a "b" : {c}\n\0', pending: 1 },
+      { group: 'a "b" : {c}\n', pending: 1 },
       { group: 'cats', pending: 1 },
       { group: 'dogs', pending: 2 },
     ])

@@ -291,6 +291,7 @@ describe('checking the queue', () => {
         { room: 'downloads', pending: 9, claimed: 3 },
       ],
       rest: { done: 1, failed: 0, 'callback-failed': 0, cancelled: 0 },
+      hosts: { watched: 0, open: 0 },
       unaccounted: 0,
     })
   })

@@ -18,7 +18,7 @@ describe('claiming', () => {
 
   /** One call of claim.lua, as `worker` sends it. */
   function call(q: TestQueue, worker: string, number: number, count: number, leaseMs = 30_000): Promise<ClaimReply> {
-    return q.redis.claimJobs(q.keys.room('downloads'), worker, number, count, leaseMs, 0, 0)
+    return q.redis.claimJobs(q.keys.room('downloads'), worker, number, count, leaseMs, 0, 0, 0)
   }
 
   test('hands over the job as it was accepted, with its token and what its group brought', async (q) => {
@@ -148,7 +148,6 @@ describe('claiming', () => {
     spaces: ' a  group ',
     newlines: 'a\ngroup\r\n',
     braces: '{group}}{',
-    NUL: 'a\0group\0',
     colons: ':a:pending:group:line',
     'the names of lists': 'x:due',
     'other scripts': 'Ομάδα 群组 👩‍👩‍👧 \u202e',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import type { Verdict } from '../../src/jobs/places.ts'
 import { type ReasonCode, reasonCodes, reasonsOf } from '../../src/jobs/why.ts'
 import { jobsOf } from '../../src/queue/jobs.ts'
+import type { Claim } from '../../src/queue/room.ts'
 import { queueSuite, type TestQueue } from '../support/queue.ts'
 
 const horizons = { silentMs: 10_000, downloadRetries: 2, deliveryRetries: 5 }
@@ -114,6 +116,85 @@ describe('why a job waits', () => {
     assert.deepEqual([code, waiting.group, waiting.limit], ['held', receiver, 5])
     assert.match(text, /^its receiver was asked to wait \(Retry-After\): nothing of it starts for (30|29) s$/)
     assert.match((await whyOf(q, one.job.id)).text, /retry 1 of 5 starts in 90 s/)
+  })
+
+  test('its origin found it too fast, and it is no failure', async (q) => {
+    const id = await q.add()
+    const room = q.room()
+    const [claim] = await q.claim(room)
+    assert.ok(claim)
+    await q.settle(room, claim, { kind: 'again', delayMs: 8000 }, { throttles: 3 })
+    const { code, text } = await whyOf(q, id)
+    assert.deepEqual([code, text], ['throttled', 'its origin took no more requests, and it is tried again in 8 s'])
+  })
+
+  test('its aggregation has a rate', async (q) => {
+    await q.add({ aggrRate: 0.5, aggrBurst: 1 })
+    const id = await q.add()
+    const claims = await q.claim(q.room(), 5)
+    assert.equal(claims.length, 1)
+    const waiting = claims[0]?.job.id === id ? await last(q) : id
+    const { code, text } = await whyOf(q, waiting)
+    assert.deepEqual(
+      [code, text],
+      ['rate', 'its aggregation begins 0.5 a second, and the next one in 2 s; it is the next'],
+    )
+  })
+
+  test('its host is asked for as much at once as it may be', async (q) => {
+    for (let i = 0; i < 3; i++) await q.add()
+    const room = q.room({ hostLimit: 2 })
+    assert.equal((await q.claim(room, 5)).length, 2)
+    const [id = ''] = await q.redis.zrange(`${q.keys.room('downloads')}:pending:group\0origin.example`, '0', '-1')
+    const { code, text } = await whyOf(q, id)
+    assert.equal(code, 'host_full')
+    assert.equal(text, 'origin.example is asked for 2 of at most 2 files at once; it is the next')
+  })
+
+  test('its host asked for time, is slow, or down', async (q) => {
+    const room = q.room()
+    const url = 'http://origin.example/file'
+    const says = (claim: Claim, says: Verdict['says'], holdMs = 0) =>
+      room.settle(
+        claim,
+        { place: { kind: 'gone', holdMs }, patch: {}, verdict: { host: 'origin.example', says } },
+        new AbortController().signal,
+      )
+    const next = async () => {
+      await q.add({ url })
+      const [claim] = await q.claim(room)
+      assert.ok(claim)
+      return claim
+    }
+    await says(await next(), '', 5000)
+    const id = await q.add({ url })
+    assert.deepEqual(await q.claim(room), [])
+    const held = await whyOf(q, id)
+    assert.equal(held.code, 'host_held')
+    assert.match(held.text, /^origin\.example asked to be left alone \(Retry-After\): .* nothing for [45] s$/)
+    assert.equal(held.waiting.host?.name, 'origin.example')
+    await q.travel(5000)
+    const [claim] = await q.claim(room)
+    assert.ok(claim)
+
+    await says(claim, 'throttled')
+    const slow = await next()
+    const later = await q.add({ url })
+    assert.deepEqual(await q.claim(room), [])
+    assert.equal((await whyOf(q, later)).code, 'host_slow')
+    assert.match((await whyOf(q, later)).text, /takes about 1\.\d requests a second, .*; it is the next$/)
+
+    await says(slow, 'ok')
+    for (let i = 0; i < 10; i++) {
+      await q.travel(60_000)
+      const [claim] = await q.claim(room)
+      assert.ok(claim)
+      await q.add({ url })
+      await says(claim, 'down')
+    }
+    const down = await q.add({ url })
+    assert.deepEqual(await q.claim(room), [])
+    assert.match((await whyOf(q, down)).text, /^origin\.example is down, .*: it is tried again in [45] s$/)
   })
 
   test('its file is kept for a time', async (q) => {

@@ -65,8 +65,8 @@ describe('operating aggregations', () => {
     assert.deepEqual((await send('PATCH', of(NAME), { limit: 4 })).body.set, { limit: 4 })
     await eventually(() => assert.equal(open.length, 4))
     const { body } = await send('PATCH', of(NAME), { limit: null, rate: 0.5 })
-    assert.deepEqual([body.limit, body.rate, body.set], [2, 0.5, { rate: 0.5 }])
-    await send('PATCH', of(NAME), { rate: null })
+    assert.deepEqual([body.limit, body.rate, body.set], [2, 0.5, { rate: 0.5, burst: 1 }])
+    assert.deepEqual((await send('PATCH', of(NAME), { rate: null })).body.set, {})
   })
 
   it('pauses and resumes, without touching what else is set', async () => {
@@ -88,6 +88,7 @@ describe('operating aggregations', () => {
   it('refuses what cannot be set, and names it', async () => {
     for (const [body, detail] of [
       [{ limit: 0 }, /^limit: must be an integer of at least 1/],
+      [{ burst: 0 }, /^burst: must be an integer of at least 1/],
       [{ rate: -1 }, /^rate: must be a number above 0/],
       [{ paused: 'yes' }, /^paused: must be true or false/],
       [{ other: 1 }, /other/],

@@ -91,15 +91,15 @@ describe('the retries of a download', () => {
       ['seconds', 429, () => '1', 1000],
       ['a date', 503, () => new Date(Date.now() + 2000).toUTCString(), 900],
     ] as const) {
-      it(`in ${what}: hold the whole aggregation until then, and no other`, async () => {
-        const group = { aggr_id: `held ${what}`, aggr_limit: 1 }
+      it(`in ${what}: hold the host in this aggregation until then, and in no other; no attempt is lost`, async () => {
+        const group = { aggr_id: `held ${what}`, aggr_limit: 1, max_retries: 0 }
         const url = failing(`/busy/${status}`, 1, (response) => {
           response.setHeader('retry-after', value())
           response.writeHead(status).end()
         })
         const held = await service.enqueue({ ...group, url })
         const behind = await service.enqueue({ ...group, url: failing(`/behind/${status}`, 0, unavailable) })
-        await service.role('start').logged(({ msg, job_id }) => msg === 'download failed' && job_id === held)
+        await service.role('start').logged(({ msg, job_id }) => msg === 'download put off' && job_id === held)
         assert.equal((await service.download({ url: failing(`/free/${status}`, 0, unavailable) })).success, true)
         for (const id of [held, behind]) assert.equal((await service.receiver.callbackOf(id)).success, true)
         const [first = 0, retry = 0] = at(`/busy/${status}`)
@@ -109,10 +109,10 @@ describe('the retries of a download', () => {
       })
     }
 
-    it('hold the aggregation also when there is no retry left', async () => {
+    it('hold the host also when there is no retry left', async () => {
       const group = { aggr_id: 'held at last', aggr_limit: 1 }
       const both = gate()
-      const busy = (response: ServerResponse) => void response.writeHead(429, { 'retry-after': '1' }).end()
+      const busy = (response: ServerResponse) => void response.writeHead(500, { 'retry-after': '1' }).end()
       const url = failing('/busy/at-last', 9, (response) => void both.opened.then(() => busy(response)))
       const behind = failing('/behind/at-last', 0, unavailable)
       const ids = [
@@ -131,13 +131,13 @@ describe('the retries of a download', () => {
 
     it('are none when there are none left, or the failure is for good', async () => {
       for (const [status, max_retries] of [
-        [503, 0],
+        [500, 0],
         [404, 3],
       ] as const) {
         const url = failing(`/for-good/${status}`, 9, (response) => {
           response.writeHead(status, { 'retry-after': '3600' }).end()
         })
-        const { response_code } = await service.download({ url, max_retries })
+        const { response_code } = await service.download({ aggr_id: `for good ${status}`, url, max_retries })
         assert.deepEqual([response_code, at(`/for-good/${status}`).length], [status, 1])
       }
     })

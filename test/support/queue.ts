@@ -46,10 +46,10 @@ export interface TestQueue extends AsyncDisposable {
 export async function addByScript(
   redis: Client,
   room: string,
-  job: { id: string; request?: string; group?: string; limit?: number; gift?: string; delayMs?: number },
+  job: { id: string; request?: string; group?: string; terms?: string; gift?: string; delayMs?: number },
 ): Promise<string | undefined> {
-  const { id, request: text = packRequest(request()), group = 'group', limit = 8, gift = '', delayMs = 0 } = job
-  return (await redis.addJobs(room, 0, id, text, group, limit, gift, delayMs, 0, 0, '', ''))[1]
+  const { id, request: text = packRequest(request()), group = 'group', terms = '8', gift = '', delayMs = 0 } = job
+  return (await redis.addJobs(room, 0, id, text, group, terms, gift, delayMs, 0, 0, '', ''))[1]
 }
 
 /** A signal that never aborts. */

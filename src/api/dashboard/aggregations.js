@@ -54,7 +54,16 @@ export function AggregationsPage({ query }) {
 }
 
 function cellsOf(one, ask, amend) {
-  const { aggr_id: name, limit, rate, running, pending, failed, callback_failed: undelivered } = one
+  const {
+    aggr_id: name,
+    limit,
+    rate,
+    running,
+    pending,
+    failed,
+    callback_failed: undelivered,
+    waiting_for_hosts: waiting,
+  } = one
   const jobs = (state, count) => html`<a href=${link('jobs', { state, aggr_id: name })}>${number(count)}</a>`
   const noLink = html`<span class="quiet">jobs only</span>`
   return [
@@ -65,7 +74,7 @@ function cellsOf(one, ask, amend) {
       : html`${number(limit)}${one.set.limit !== undefined && html`<span title="set by an operator">*</span>`}`,
     rate === null ? '' : `${rate}/s`,
     jobs('running', running),
-    jobs('pending', pending),
+    html`${jobs('pending', pending)}${waiting > 0 && html` <span class="badge" title="their origin is slowed, or down">${number(waiting)} wait for hosts</span>`}`,
     one.waiting_since ? since(one.waiting_since) : '',
     html`${jobs('failed', failed)} + ${jobs('callback_failed', undelivered)}`,
     hasAddress(name) ? html`<${Changes} one=${one} ask=${ask} amend=${amend} />` : noLink,

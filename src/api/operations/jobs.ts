@@ -10,6 +10,8 @@ import type { Operation } from './operation.ts'
 const fields = {
   aggr_id: 'the aggregation: jobs that share a limit',
   aggr_limit: 'most downloads of the aggregation at once; the first job of an aggregation sets it',
+  aggr_rate: 'requests of the aggregation that begin in a second, at most; fractions are allowed',
+  aggr_burst: 'and how many of them may begin at once; goes with aggr_rate, a tenth of it where absent',
   aggr_proxy: 'an http or https proxy; the first job of an aggregation sets it',
   url: 'what to download: http or https',
   callback_type: '`none`: nobody is called, the job is looked at',

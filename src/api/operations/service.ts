@@ -43,6 +43,9 @@ export const serviceOperations: Operation[] = [
     path: '/stats/{role}',
     tag: 'service',
     summary: 'Add up the counters of the live processors, or notifiers',
+    description:
+      'Each counts since it started. `workers` are downloads that count against a limit, until the origin has sent all; ' +
+      '`maxWorkers` adds up the most that each process had at once, which need not have been at the same time.',
     params: { role: '`processor` or `notifier`' },
     answers: { 200: { description: 'counters', schema: z.record(z.string(), z.int()), name: 'Stats' } },
     problems: { 404: 'none is alive, or there is no such role' },

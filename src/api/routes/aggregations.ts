@@ -64,15 +64,16 @@ export function aggregationRoutes({ aggregations, maxBodyBytes }: AggregationDep
 }
 
 function viewOf(aggregation: Aggregation): AggregationView {
-  const { aggrId, limit = null, running, pending, settings, failed, callbackFailed } = aggregation
+  const { aggrId, limit = null, rate = null, running, pending, settings, failed, callbackFailed } = aggregation
   const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
   return {
     aggr_id: aggrId,
     limit,
-    rate: settings.rate ?? null,
+    rate,
     paused: settings.paused ?? false,
     running,
     pending,
+    waiting_for_hosts: aggregation.waitingForHosts,
     waiting_since: time(aggregation.waitingSinceMs),
     held_until: time(aggregation.heldUntilMs),
     failed,

@@ -2,8 +2,12 @@ import Router from '@koa/router'
 import { isJobId } from '../../jobs/job.ts'
 import type { Events } from '../../queue/events.ts'
 import type { Horizons, Jobs, Sighting } from '../../queue/jobs.ts'
+import { RedisUnavailable } from '../../queue/redis.ts'
 import { Problem } from '../problems.ts'
 import { askAgainAfterS, jobView, whyView } from '../views.ts'
+
+/** A job that moves while it is asked why it waits is looked at again, as often. */
+const LOOKS = 4
 
 export interface JobDeps {
   jobs: Pick<Jobs, 'look' | 'why' | 'cancel'>
@@ -29,13 +33,12 @@ export function jobRoutes({ jobs, horizons, downloadUrl, events }: JobDeps): Rou
       ctx.body = jobView(sighting, downloadUrl)
     })
     .get('/jobs/:id/why', async (ctx) => {
-      let sighting = await find(ctx.params.id ?? '')
-      let waiting = await jobs.why(sighting, horizons)
-      if (sighting.where.kind === 'pending' && !waiting) {
-        sighting = await find(sighting.job.id) // it has moved in between
-        waiting = await jobs.why(sighting, horizons)
+      for (let looks = 1; looks <= LOOKS && !ctx.body; looks++) {
+        const sighting = await find(ctx.params.id ?? '')
+        const waiting = await jobs.why(sighting, horizons)
+        if (waiting || sighting.where.kind !== 'pending') ctx.body = whyView(sighting, waiting)
       }
-      ctx.body = whyView(sighting, waiting)
+      if (!ctx.body) throw new RedisUnavailable('the job moves faster than it can be looked at')
     })
     .delete('/jobs/:id', async (ctx) => {
       const { id = '' } = ctx.params

@@ -27,6 +27,9 @@ export function metricsRoutes({ books, waits, instances, processRegistry }: Metr
   const jobs = gauge('jobs', 'Jobs in a room, by state: pending or claimed', ['room', 'state'])
   const rest = gauge('jobs_at_rest', 'Jobs at rest, by reason', ['reason'])
   const oldest = gauge('oldest_wait_seconds', 'For how long the oldest job waits that could start now', ['room'])
+  const hosts = gauge('hosts', 'Origin hosts: watched (in trouble within the last hour), open (down, nothing starts)', [
+    'state',
+  ])
   const unaccounted = gauge('jobs_unaccounted', 'Jobs that were accepted and are in no place: not 0 is an alarm')
 
   // By process, since only so a counter that is gone is not taken for one that began anew.
@@ -61,6 +64,8 @@ export function metricsRoutes({ books, waits, instances, processRegistry }: Metr
       jobs.set({ room, state: 'claimed' }, claimed)
     }
     for (const [reason, count] of Object.entries(now.rest)) rest.set({ reason }, count)
+    hosts.set({ state: 'watched' }, now.hosts.watched)
+    hosts.set({ state: 'open' }, now.hosts.open)
     unaccounted.set(now.unaccounted)
     for (const [room, ms] of waiting) oldest.set({ room }, ms / 1000)
     for (const [process, stats] of [...processors, ...notifiers]) {

@@ -7,6 +7,7 @@ const limit = z
   .int('must be an integer of at least 1')
   .min(1, 'must be an integer of at least 1')
   .max(2 ** 31 - 1)
+const burst = z.int('must be an integer of at least 1').min(1, 'must be an integer of at least 1').max(1_000_000)
 const rate = z.number('must be a number above 0').positive('must be a number above 0').max(1_000_000)
 const paused = z.boolean('must be true or false')
 
@@ -17,12 +18,13 @@ export const AggregationView = z.strictObject({
   paused,
   running: count,
   pending: count,
+  waiting_for_hosts: count.describe('those of them whose origin is slowed'),
   waiting_since: Time.nullable().describe('since when the first of its jobs waits that could start'),
   held_until: Time.nullable().describe('an origin asked for this (`Retry-After`)'),
   failed: count.describe('failed jobs at rest'),
   callback_failed: count.describe('failed callbacks at rest'),
   set: z
-    .strictObject({ limit, rate, paused })
+    .strictObject({ limit, rate, burst, paused })
     .partial()
     .describe('what an operator set, which wins over what its jobs bring'),
 })
@@ -46,11 +48,18 @@ export const Amendment = z
     {
       limit: limit.nullable().optional(),
       rate: rate.nullable().optional(),
+      burst: burst.nullable().optional(),
       paused: paused.nullable().optional(),
     },
-    { error: ({ code }) => (code === 'invalid_type' ? 'must be a JSON object with limit, rate or paused' : undefined) },
+    {
+      error: ({ code }) =>
+        code === 'invalid_type' ? 'must be a JSON object with limit, rate, burst or paused' : undefined,
+    },
   )
-  .refine((amendment) => Object.keys(amendment).length > 0, 'nothing to change: limit, rate or paused is expected')
+  .refine(
+    (amendment) => Object.keys(amendment).length > 0,
+    'nothing to change: limit, rate, burst or paused is expected',
+  )
 
 export const EmptyQuery = z.object({
   mode: z

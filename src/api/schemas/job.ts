@@ -94,6 +94,8 @@ export const WhyView = z.strictObject({
       limit: z.int(),
       paused: z.boolean(),
       held_until: Time.nullable(),
+      host: z.string().nullable().describe('the origin that is slowed, and for which it waits'),
+      rate: z.number().nullable().describe('jobs of the aggregation begun per second, at most'),
       starts_at: Time,
       retry: z.strictObject({ failed: count, of: count }),
       workers: count.describe('workers of the room that called lately'),

@@ -33,7 +33,7 @@ export function sqsFailure(queue: string, error: unknown): JobError {
   if (!isAwsError(error)) return networkFailure(queue, error)
   const kind = `${error.name} ${error.Code ?? ''}`
   const status = error.$metadata?.httpStatusCode
-  const options = { retriable: true, cause: error }
+  const options = { retriable: true, cause: error } as const
 
   if (unknownQueue.test(kind)) {
     const text = `SQS queue ${queue} does not exist (tried again: it may be created)`

@@ -17,7 +17,7 @@ export interface Circumstances {
 export const mostHeaderBytes = 64 * 1024
 
 /** Failures of the connection before a response came; `{host}` stands for where it went. */
-const connectionCodes: Record<string, [ErrorCode, string]> = {
+const connectionCodes: Record<string, [Extract<ErrorCode, `connect.${string}`>, string]> = {
   ECONNREFUSED: ['connect.refused', 'connection refused by {host}'],
   ECONNRESET: ['connect.reset', '{host} closed the connection without a response'],
   EPIPE: ['connect.reset', '{host} closed the connection without a response'],
@@ -39,7 +39,7 @@ const malformedCodes = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ERR_ASSE
 export function networkFailure(cause: unknown, { host, status, redirectStatus }: Circumstances): JobError {
   if (cause instanceof JobError) return cause.responseCode === 0 ? withStatus(cause, status || redirectStatus) : cause
   const code = codeOf(cause)
-  const options = { cause, responseCode: status || redirectStatus, retriable: true }
+  const options = { cause, responseCode: status || redirectStatus, retriable: true } as const
 
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return tooManyHeaders(host, `${mostHeaderBytes} bytes`, options)
   if (status > 0 && !isUnreadable(cause)) {
@@ -91,7 +91,7 @@ export function tooManyHeaders(host: string, most: string, about: { responseCode
 /** What zlib says about a body that it cannot decode. */
 export function decodingFailure(cause: unknown, coding: string, circumstances: Circumstances): JobError {
   if (cause instanceof JobError) return cause
-  const options = { cause, responseCode: circumstances.status, retriable: true }
+  const options = { cause, responseCode: circumstances.status, retriable: true } as const
   return codeOf(cause) === 'Z_BUF_ERROR'
     ? new JobError('body.truncated', `unexpected EOF: the ${coding} data of ${circumstances.host} ends early`, options)
     : new JobError('body.encoding', `${circumstances.host} sent a body that is not valid ${coding}`, options)
@@ -100,11 +100,18 @@ export function decodingFailure(cause: unknown, coding: string, circumstances: C
 /** Statuses that may pass: RFC 9110, RFC 8470, RFC 6585. */
 const passing = new Set([408, 425, 429])
 
-export function statusFailure(status: number, reason: string, retryAfterMs: number | undefined): JobError {
+/** @param redirected whether a redirect led there */
+export function statusFailure(
+  status: number,
+  reason: string,
+  retryAfterMs: number | undefined,
+  redirected = false,
+): JobError {
   const retriable = status >= 500 || passing.has(status)
   return new JobError(`http.${status}`, `Received Status code ${statusText(status, reason)}`, {
     responseCode: status,
     retriable,
+    redirected,
     ...(retriable && retryAfterMs !== undefined ? { retryAfterMs } : {}),
   })
 }

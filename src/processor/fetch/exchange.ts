@@ -138,7 +138,7 @@ export function contentLength(headers: IncomingHttpHeaders): number | undefined 
 }
 
 function slowHead({ host, redirectStatus }: Circumstances, ms: number): JobError {
-  const options = { retriable: true, responseCode: redirectStatus }
+  const options = { retriable: true, responseCode: redirectStatus } as const
   return new JobError('timeout.headers', `no response from ${host} within ${ms} ms`, options)
 }
 

@@ -159,14 +159,14 @@ function withoutUserinfo(url: URL): { url: URL; authorization: string | undefine
 }
 
 /** @throws {JobError} `http.*`, `response.unexpected`; `proxy.failed` where a proxy speaks for itself */
-function failOnStatus({ status, reason, headers }: Response, { url, proxy, head }: Hop): void {
+function failOnStatus({ status, reason, headers }: Response, { url, proxy, head, redirectStatus }: Hop): void {
   if (status < 400) {
     const failure = unexpected({ status, headers }, head.headers, url.host)
     if (failure !== undefined) throw failure
     return
   }
   if (status === 407 && proxy !== undefined && url.protocol === 'http:') throw proxyRefusal(proxy.host, status)
-  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']))
+  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']), redirectStatus > 0)
 }
 
 function nextHop(hop: Hop, to: URL, redirectStatus: number, forOthers: ReadonlySet<string>): Hop {

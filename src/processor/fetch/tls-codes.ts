@@ -1,7 +1,9 @@
 import type { ErrorCode } from '../../jobs/errors.ts'
 
+type TlsCode = Extract<ErrorCode, `tls.${string}` | 'response.http2_only'>
+
 /** What Node says about certificates. */
-const certificateCodes: Record<string, ErrorCode> = {
+const certificateCodes: Record<string, TlsCode> = {
   CERT_HAS_EXPIRED: 'tls.expired',
   CERT_NOT_YET_VALID: 'tls.not_yet_valid',
   ERR_TLS_CERT_ALTNAME_INVALID: 'tls.hostname',
@@ -26,7 +28,7 @@ const certificateCodes: Record<string, ErrorCode> = {
   UNSPECIFIED: 'tls.untrusted', // what Node has no word for: keys that are too small, digests that are too old
 }
 /** What OpenSSL says about everything else, by the first that fits; its codes change a little from version to version. */
-const handshakeCodes: [RegExp, ErrorCode][] = [
+const handshakeCodes: [RegExp, TlsCode][] = [
   [/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/, 'response.http2_only'],
   [/^ERR_SSL_.*(ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|VERSION_TOO_LOW)/, 'tls.version'],
   [/^ERR_SSL_.*(ALERT|UNRECOGNIZED_NAME)/, 'tls.handshake'], // the other side's word
@@ -34,6 +36,6 @@ const handshakeCodes: [RegExp, ErrorCode][] = [
 ]
 
 /** What an error of Node's TLS means, by its code; undefined when it is none of TLS. */
-export function tlsCode(code: string): ErrorCode | undefined {
+export function tlsCode(code: string): TlsCode | undefined {
   return certificateCodes[code] ?? handshakeCodes.find(([codes]) => codes.test(code))?.[1]
 }

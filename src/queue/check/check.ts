@@ -1,3 +1,4 @@
+import { hostOf } from '../../jobs/host.ts'
 import type { Job } from '../../jobs/job.ts'
 import {
   downloadsRoom,
@@ -7,12 +8,13 @@ import {
   restReasons,
   type Spot,
   storageOf,
+  termsOf,
 } from '../../jobs/places.ts'
 import { type Books, booksOf } from '../books.ts'
-import type { Keys } from '../keys.ts'
+import { type Keys, laneOf, laneParts } from '../keys.ts'
 import { queueOf } from '../queue.ts'
 import type { Client } from '../redis.ts'
-import { type KeyUse, tellsOfJobs, useOf } from './key-names.ts'
+import { type KeyUse, OUTLIVING, tellsOfJobs, useOf } from './key-names.ts'
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -53,9 +55,10 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
     cursor = next
     for (let i = 0; i < found.length; i += 2) await lookAtKey(found[i] ?? '', found[i + 1] ?? '')
   } while (cursor !== '0')
-  for (const { claims, groups } of byRoom.values()) {
+  for (const { claims, groups, lanes } of byRoom.values()) {
     await claims.flush()
     await groups.flush()
+    await lanes.flush()
   }
   await jobs.flush()
   for (const room of rooms) await recount(room)
@@ -82,25 +85,39 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         for await (const id of members(redis, 'zscan', key)) await lookAtTagged(key, is.reason as RestReason, id)
         return
       case 'group': {
-        const { room, group } = is
-        const { claims, groups } = batchesFor(room)
+        const { room, part } = is
+        const [group, host] = laneParts(is.group)
+        const { claims, groups, lanes } = batchesFor(room)
         await groups.add(group)
-        if (is.part === 'left') return
+        if (host !== undefined) await lanes.add(is.group)
+        if (part === 'lanes') {
+          for await (const host of members(redis, 'zscan', key)) if (host !== '') await lanes.add(laneOf(group, host))
+        }
+        if (part === 'left' || part === 'lanes') return
         for await (const id of members(redis, is.part === 'pending' ? 'zscan' : 'sscan', key)) {
-          await jobs.add({ id, spot: { room, group } })
+          await jobs.add({ id, spot: { room, group: is.group } })
           if (is.part === 'claimed') await claims.add(id)
         }
         return
       }
       case 'list': {
-        const { claims, groups } = batchesFor(is.room)
-        if (is.list === 'overrides' || is.list === 'workers') return // they outlive groups and jobs
+        const { claims, groups, lanes } = batchesFor(is.room)
+        if (OUTLIVING.includes(is.list)) return
         const looked = is.list === 'claims' || is.list === 'leases' ? claims : groups
         const scan = is.list === 'line' || is.list === 'due' || is.list === 'leases' ? 'zscan' : 'hscan'
-        for await (const member of members(redis, scan, key)) await looked.add(member)
+        for await (const member of members(redis, scan, key)) {
+          await (laneParts(member)[1] === undefined ? looked : lanes).add(member)
+        }
         return
       }
-      case 'call':
+      case 'host': {
+        const { lanes } = batchesFor(is.room)
+        await lanes.add(laneOf('', is.host))
+        if (is.part === 'running') return
+        for await (const group of members(redis, 'zscan', key)) await lanes.add(laneOf(group, is.host))
+        return
+      }
+      case 'passing':
         if ((await redis.pttl(key)) !== -1) return
         onFinding({ key, what: 'never expires' })
         if (mend) await redis.pexpire(key, 60_000)
@@ -142,20 +159,37 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         for (const [group, what] of wrong) onFinding({ key: `${key}:groups`, what: `group ${quoted(group)} ${what}` })
         if (mend && wrong.length > 0) await mendGroups(room, [...new Set(wrong.map(([group]) => group))])
       }),
+      lanes: batches<string>(async (names) => {
+        const wrong = pairs(await redis.checkLanes(key, mends, ...names))
+        for (const [lane, what] of wrong) {
+          const [group, host = ''] = laneParts(lane)
+          const whose = group ? `lane of host ${quoted(host)} in group ${quoted(group)}` : `host ${quoted(host)}`
+          onFinding({ key: `${key}:lanes`, what: `${whose} ${what}` })
+        }
+      }),
     }
   }
 
   async function mendGroups(room: string, groups: string[]): Promise<void> {
     const key = keys.room(room)
     for (const group of groups) {
-      const [id] = await redis.zrange(`${key}:pending:${group}`, '0', '0')
-      const any = id ?? (await redis.srandmember(`${key}:claimed:${group}`))
+      const any = await anyOf(key, group)
       const job = any ? await queue.find(any) : undefined
       const place = job && placeOfLost(job)
       const brought = place?.kind === 'room' && place.room === room ? place : undefined
-      if (any) await redis.hsetnx(`${key}:groups`, group, `${brought?.limit ?? 0} ${brought?.gift ?? ''}`)
+      if (any) await redis.hsetnx(`${key}:groups`, group, `${termsOf(brought ?? {})} ${brought?.gift ?? ''}`)
     }
     await redis.checkGroups(key, '1', ...groups)
+  }
+
+  /** A job of a group, which knows what the group began with. */
+  async function anyOf(key: string, group: string): Promise<string | undefined> {
+    const hosts = (await redis.zrange(`${key}:lanes:${group}`, '0', '1')).filter((host) => host !== '')
+    for (const where of [group, ...hosts.map((host) => laneOf(group, host))]) {
+      const [id] = await redis.zrange(`${key}:pending:${where}`, '0', '0')
+      if (id !== undefined) return id
+    }
+    return (await redis.srandmember(`${key}:claimed:${group}`)) ?? undefined
   }
 
   async function lookAtJobs(batch: { id: string; spot?: Spot | undefined }[]): Promise<void> {
@@ -175,6 +209,8 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         const job = await queue.find(id)
         const stores = job?.storage === undefined ? storages : [...new Set([...storages, job.storage])]
         const spots = [...everySpot(job?.request, stores), ...(spot ? [spot] : [])]
+        const host = job?.request ? hostOf(job.request.url) : ''
+        if (host) spots.push(...spots.map(({ room, group }) => ({ room, group: laneOf(laneParts(group)[0], host) })))
         return [id, distinct(spots)]
       }),
     )
@@ -198,7 +234,11 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
         everywhere.push(...places)
       })
       await groups.add('') // asks where it rests, even if there is no group
-      for await (const group of members(redis, 'hscan', `${keys.room(room)}:groups`)) await groups.add(group)
+      for await (const group of members(redis, 'hscan', `${keys.room(room)}:groups`)) {
+        await groups.add(group)
+        const hosts = await redis.zrange(`${keys.room(room)}:lanes:${group}`, '0', '-1')
+        for (const host of hosts) if (host !== '') await groups.add(laneOf(group, host))
+      }
       await groups.flush()
     }
     const places = [...new Set(everywhere)]
@@ -228,8 +268,8 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
     const place = placeOfLost(job)
     if (place.kind === 'rest') await redis.mendJob(keys.totals, job.id, 'rest', place.reason)
     if (place.kind !== 'room') return
-    const { room, group, limit = 0, gift = '', delayMs = 0 } = place
-    await redis.mendJob(keys.totals, job.id, 'put', room, group, limit, gift, delayMs)
+    const { room, group, gift = '', delayMs = 0 } = place
+    await redis.mendJob(keys.totals, job.id, 'put', room, group, termsOf(place), gift, delayMs)
   }
 
   async function recount(room: string): Promise<void> {

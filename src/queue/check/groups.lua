@@ -13,7 +13,8 @@ end
 for i = 2, #ARGV do
   local group = ARGV[i]
   local known = redis.call("HEXISTS", room .. ":groups", group) == 1
-  local lives = redis.call("EXISTS", room .. ":pending:" .. group, room .. ":claimed:" .. group) > 0
+  local lanes = room .. ":lanes:" .. group
+  local lives = redis.call("EXISTS", room .. ":pending:" .. group, room .. ":claimed:" .. group, lanes) > 0
   local position = redis.call("ZSCORE", room .. ":line", group)
   local due = redis.call("ZSCORE", room .. ":due", group)
   local found = #wrong
@@ -41,6 +42,11 @@ for i = 2, #ARGV do
     find(group, "is held, but has no jobs")
   end
 
+  if lives and known and terms_of(room, group).lanes ~= (redis.call("EXISTS", lanes) == 1) then
+    find(group, "does not say whether it has lanes")
+    if mend then note_lanes(room, group, redis.call("EXISTS", lanes) == 1) end
+  end
+
   local at = startable_from(room, group)
   if not at and (position or due) then
     find(group, "is to be served, but cannot start anything")
@@ -50,7 +56,7 @@ for i = 2, #ARGV do
     find(group, "stands in the line before its first job is due")
   elseif at and not position and not due then
     find(group, "could start jobs, but nobody would ask it")
-  elseif at and due and tonumber(due) > at then
+  elseif at and due and tonumber(due) > math.max(at, now) then
     find(group, "is due later than its first job")
   end
   if mend and #wrong > found then

@@ -11,10 +11,13 @@ export type KeyUse =
   | {
       use: 'list'
       room: string
-      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers'
+      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers' | 'hosts' | 'open'
     }
-  | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left'; group: string }
-  | { use: 'call'; room: string }
+  /** `pending` also of a lane. */
+  | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left' | 'lanes'; group: string }
+  | { use: 'host'; room: string; part: 'queue' | 'running'; host: string }
+  /** What expires by itself: a worker's call, what is known of a host, how far ahead of its rate a group is. */
+  | { use: 'passing'; room: string }
   | { use: 'other' }
 
 const TYPES: Record<string, string> = {
@@ -43,7 +46,16 @@ const TYPES: Record<string, string> = {
   claimed: 'set',
   left: 'set',
   call: 'string',
+  host: 'hash',
+  pace: 'string',
+  lanes: 'zset',
+  queue: 'zset',
+  running: 'set',
+  hosts: 'zset',
+  open: 'zset',
 }
+
+const PASSING = ['call', 'host', 'pace']
 
 /**
  * Reads the name of a key, without what all keys of the deployment begin with; docs/redis-keys.md lists them.
@@ -64,10 +76,13 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   }
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
-  const [, ofGroup, part = '', group = ''] = /^(.+?):(pending|claimed|left|call):(.*)$/s.exec(name) ?? []
-  if (ofGroup && part === 'call') return typed(part, { use: 'call', room: ofGroup })
-  if (ofGroup) return typed(part, { use: 'group', room: ofGroup, part: part as 'pending', group })
-  const [, room, list = ''] = /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers)$/s.exec(name) ?? []
+  const [, of, part = '', member = ''] =
+    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|pace):(.*)$/s.exec(name) ?? []
+  if (of && PASSING.includes(part)) return typed(part, { use: 'passing', room: of })
+  if (of && (part === 'queue' || part === 'running')) return typed(part, { use: 'host', room: of, part, host: member })
+  if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
+  const [, room, list = ''] =
+    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   if (room) return typed(list, { use: 'list', room, list: list as 'line' })
   return ROOM.test(name) ? { is: { use: 'room', room: name }, type: 'hash' } : undefined
 }
@@ -75,6 +90,9 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
 /** Rooms are among `rooms` since their first job; their workers call before that. */
 const ROOM = /^(downloads$|callbacks:|deletions:)/
 
+/** Lists that have entries without jobs or claims. */
+export const OUTLIVING = ['overrides', 'workers', 'hosts', 'open']
+
 /** Whether a key is there only where its room has, or had, a job. */
 export const tellsOfJobs = (is: KeyUse): is is KeyUse & { room: string } =>
-  is.use === 'group' || (is.use === 'list' && is.list !== 'workers' && is.list !== 'overrides')
+  is.use === 'group' || is.use === 'host' || (is.use === 'list' && !OUTLIVING.includes(is.list))

@@ -1,7 +1,7 @@
 -- Changes where a job is.
 -- KEYS[1]  totals
 -- ARGV     id, what to do, then:
---          "take"  "pending" | "claimed" | "rest", room or reason, group     out of this place
+--          "take"  "pending" | "claimed" | "rest", room or reason, group or lane     out of this place
 --          "put"   room, group, limit, gift, delayMs                         into this room
 --          "rest"  reason
 --          "gone"                                                           counts it as gone
@@ -18,12 +18,11 @@ else
   if kind == "rest" then return take_from_rest(prefix .. "rest:" .. name, id) and 1 or 0 end
   local room = prefix .. name
   if kind == "pending" then
-    if redis.call("ZREM", room .. ":pending:" .. group, id) == 0 then return 0 end
-    redis.call("HINCRBY", room, "pending", -1)
-  else
-    if redis.call("SISMEMBER", room .. ":claimed:" .. group, id) == 0 then return 0 end
-    release(room, id, group)
+    return take_from_pending(room, id, group) and 1 or 0
   end
+  if redis.call("SISMEMBER", room .. ":claimed:" .. group, id) == 0 then return 0 end
+  local _, _, _, host = claim_of(room, id)
+  release(room, id, group, host or "")
   stand(room, group)
 end
 return 1

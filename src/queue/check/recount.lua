@@ -13,6 +13,9 @@ repeat
     if not seen[group] then
       seen[group] = true
       pending = pending + redis.call("ZCARD", room .. ":pending:" .. group)
+      for _, host in ipairs(redis.call("ZRANGE", room .. ":lanes:" .. group, 0, -1)) do
+        if host ~= "" then pending = pending + redis.call("ZCARD", room .. ":pending:" .. group .. "\0" .. host) end
+      end
       claimed = claimed + redis.call("SCARD", room .. ":claimed:" .. group)
     end
   end

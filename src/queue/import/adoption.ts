@@ -1,5 +1,5 @@
 import type { DownloadRequest } from '../../jobs/job.ts'
-import type { Place } from '../../jobs/places.ts'
+import { type Place, termsOf } from '../../jobs/places.ts'
 import { type Patch, packPatch, packRequest } from '../../jobs/record.ts'
 import type { Write } from '../durable.ts'
 import type { Keys } from '../keys.ts'
@@ -30,7 +30,7 @@ export function adoption(write: Write, keys: Keys): (job: AdoptedJob) => Promise
     if (place.kind === 'rest') {
       return (await write('adoptJob', keys.rest(place.reason), ...record, '', '', '', '', ...state)) === 1
     }
-    const { room, group, limit = 0, gift = '' } = place
-    return (await write('adoptJob', keys.room(room), ...record, dueMs, group, limit, gift, ...state)) === 1
+    const { room, group, gift = '' } = place
+    return (await write('adoptJob', keys.room(room), ...record, dueMs, group, termsOf(place), gift, ...state)) === 1
   }
 }

@@ -103,11 +103,12 @@ export async function startWorkshop(config: Partial<FetchConfig> = {}): Promise<
           const job = { ...unpackJob(id, null, []), request: asked, handled: known.has(id) }
           known.add(id)
           const lease: Lease = {
-            claim: { job, token: 't', group: 'g', gift: '' },
+            claim: { job, token: 't', group: 'g', gift: '', watched: '' },
             signal,
             confirm,
             leave() {},
             progress() {},
+            async turn() {},
           }
           return run(job, asked, lease, newJourney())
         },

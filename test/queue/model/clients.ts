@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import type { Place } from '../../../src/jobs/places.ts'
-import { type Patch, packPatch, packRequest } from '../../../src/jobs/record.ts'
+import { type Move, termsOf } from '../../../src/jobs/places.ts'
+import { packPatch, packRequest } from '../../../src/jobs/record.ts'
 import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { Client } from '../../../src/queue/redis.ts'
 import { type Claim, type Room, roomOf } from '../../../src/queue/room.ts'
 import type { ClaimReply } from '../../../src/queue/scripts.ts'
 import { addByScript, never, request } from '../../support/queue.ts'
 import type { ClaimCall, NewJob, Token } from './reference.ts'
-import { ROOMS, type Setup, type Step } from './steps.ts'
+import { HOSTS, ROOMS, type Setup, type Step } from './steps.ts'
 import type { World } from './world.ts'
 
 type Args = (string | number)[]
@@ -31,8 +31,7 @@ interface Worker {
 /** A settle that was answered: to be sent again. */
 interface Settled {
   held: Held
-  place: Place
-  patch: Patch
+  move: Move
   args: Args
 }
 
@@ -55,24 +54,27 @@ export function clientsOf(world: World, setups: Setup[]) {
 
   const allHeld = () => workers.flatMap(({ held }) => held)
 
-  async function addJob(id: string, { room, group, limit, gift, delayMs }: Omit<NewJob, 'id' | 'request'>) {
-    const text = packRequest(request({ aggrId: group, extra: `${id} ${gift}` }))
-    const reply = await addByScript(redis, keys.room(room), { id, request: text, group, limit, gift, delayMs })
-    reference.add({ id, request: text, room, group, limit, gift, delayMs }, reply === 'added' ? 1 : 0)
+  async function addJob(id: string, host: string, job: Omit<NewJob, 'id' | 'request'>) {
+    const { room, group, gift, delayMs } = job
+    const text = packRequest(request({ aggrId: group, url: `http://user@${host}/${id}`, extra: `${id} ${gift}` }))
+    const added = { id, request: text, group, terms: termsOf(job), gift, delayMs }
+    const reply = await addByScript(redis, keys.room(room), added)
+    const rate = job.rate && { ...job.rate }
+    reference.add({ id, request: text, ...job, rate }, reply === 'added' ? 1 : 0)
   }
 
-  async function add({ count, ...job }: Doing<'add'>): Promise<void> {
+  async function add({ count, host, do: _, ...job }: Doing<'add'>): Promise<void> {
     for (let i = 0; i < count; i++) {
       const id = `job-${added.length}`
       added.push(id)
-      await addJob(id, { ...job, limit: job.room === 'downloads' ? job.limit : 0 })
+      await addJob(id, host, { ...job, limit: job.room === 'downloads' ? job.limit : 0 })
     }
   }
 
   async function addAgain({ which, room, group }: Doing<'add again'>): Promise<void> {
     const id = pick(added, which)
     if (id === undefined || !reference.jobs.has(id)) return
-    await unchanged(() => addJob(id, { room, group, limit: 7, gift: 'another', delayMs: 0 }))
+    await unchanged(() => addJob(id, HOSTS[0], { room, group, limit: 7, rate: undefined, gift: 'another', delayMs: 0 }))
   }
 
   async function claim(step: Doing<'claim'>): Promise<void> {
@@ -106,20 +108,21 @@ export function clientsOf(world: World, setups: Setup[]) {
     const remembered = reference.rooms.get(step.room)?.calls.get(call.worker)?.number === call.number
     if (remembered) return unchanged(async () => void (await send()))
     const [, , , ...rows] = await send()
-    for (const [id, token, group, gift] of rows) {
-      worker.held.push({ worker, room: step.room, claim: { job: { id } as Claim['job'], token, group, gift } })
+    for (const [id, token, group, gift, , , watched] of rows) {
+      worker.held.push({ worker, room: step.room, claim: { job: { id } as Claim['job'], token, group, gift, watched } })
     }
   }
 
-  async function settle({ which, place, patch, resent }: Doing<'settle'>): Promise<void> {
+  async function settle({ which, place, patch, held: host, resent }: Doing<'settle'>): Promise<void> {
     const held = pick(allHeld(), which)
     if (!held) return
     const { rooms, held: mine } = held.worker
+    const move: Move = { place, patch, ...(host && { verdict: { host, says: '' } }) }
     mine.splice(mine.indexOf(held), 1)
     const send = async () => {
-      const reply = await at(rooms, held.room).settle(held.claim, { place, patch }, never)
-      settled.push({ held, place, patch, args: sent().args })
-      reference.settle(held.room, tokenOf(held), place, patch, reply)
+      const reply = await at(rooms, held.room).settle(held.claim, move, never)
+      settled.push({ held, move, args: sent().args })
+      reference.settle(held.room, tokenOf(held), move, reply)
     }
     const late = !reference.holderOf(tokenOf(held), held.room)
     await (late ? unchanged(send) : send())
@@ -131,12 +134,12 @@ export function clientsOf(world: World, setups: Setup[]) {
   async function settleAgain(which: number): Promise<void> {
     const one = pick(settled, which)
     if (!one) return
-    const { held, place, patch, args } = one
+    const { held, move, args } = one
     if (reference.holderOf(tokenOf(held), held.room)) return // claimed anew by a call that was sent again
     const [room, target, ...rest] = args
     await unchanged(async () => {
       const reply = await redis.settleClaim(String(room), String(target), ...rest)
-      reference.settle(held.room, tokenOf(held), place, patch, reply)
+      reference.settle(held.room, tokenOf(held), move, reply)
     })
   }
 
@@ -178,7 +181,7 @@ export function clientsOf(world: World, setups: Setup[]) {
     const place = { kind: 'back' as const }
     for (const one of held) {
       const reply = await at(rooms, one.room).settle(one.claim, { place, patch: {} }, never)
-      reference.settle(one.room, tokenOf(one), place, {}, reply)
+      reference.settle(one.room, tokenOf(one), { place, patch: {} }, reply)
     }
     for (const room of rooms.values()) await room.retire()
     crash(number, setup)
@@ -246,7 +249,7 @@ export function clientsOf(world: World, setups: Setup[]) {
         for (const room of ROOMS) {
           const { held } = at(workers, 0)
           await claim({ do: 'claim', worker: 0, room, count: 1000, leaving: [] })
-          const settle = { do: 'settle', patch: {}, place: { kind: 'gone' }, resent: false } as const
+          const settle = { do: 'settle', patch: {}, place: { kind: 'gone' }, held: undefined, resent: false } as const
           while (held.length > 0) await act({ ...settle, which: held.length - 1 })
         }
       }
@@ -275,7 +278,7 @@ function wireTap(redis: Client): { tapped: Client; sent: () => { args: Args; rep
 }
 
 /** Reads the arguments of claim.lua. */
-function claimCall(room: string, [, worker, number, count, leaseMs, groupLimit, , ...pairs]: Args): ClaimCall {
+function claimCall(room: string, [, worker, number, count, leaseMs, groupLimit, , , ...pairs]: Args): ClaimCall {
   const leaving: Token[] = []
   for (let i = 0; i < pairs.length; i += 2) leaving.push({ id: String(pairs[i]), token: String(pairs[i + 1]) })
   return {

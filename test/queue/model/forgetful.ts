@@ -129,7 +129,7 @@ export async function forgetfulWorld(server: TestRedis) {
       case 'add':
         for (let i = 0; i < step.count; i++) {
           const { group } = step
-          const job = { request: packRequest(request({ aggrId: group })), group, limit: LIMITS[group] }
+          const job = { request: packRequest(request({ aggrId: group })), group, terms: String(LIMITS[group]) }
           await addByScript(q.redis, q.keys.room('downloads'), { id: `job-${jobs++}`, ...job })
         }
         return

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import type { Place, RestReason } from '../../../src/jobs/places.ts'
-import { type Patch, packPatch } from '../../../src/jobs/record.ts'
+import { hostOf } from '../../../src/jobs/host.ts'
+import type { Move, Place, Rate, RestReason } from '../../../src/jobs/places.ts'
+import { type Patch, packPatch, unpackRequest } from '../../../src/jobs/record.ts'
+import { laneOf } from '../../../src/queue/keys.ts'
 import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { ClaimReply, ClaimRow } from '../../../src/queue/scripts.ts'
 import { turnsOf } from './turns.ts'
@@ -20,6 +22,7 @@ export interface ModelJob {
 
 interface ModelGroup {
   limit: number
+  rate: Rate | undefined
   gift: string
   holdUntil: number
 }
@@ -29,6 +32,10 @@ export interface ModelRoom {
   limit: number | undefined
   groups: Map<string, ModelGroup>
   overrides: Map<string, GroupSettings>
+  /** Until when a host is held in a group, by lane. While nothing ever was, jobs start in the order of their times. */
+  held: Map<string, number>
+  /** When all the burst of a group with a rate will be there again. */
+  paces: Map<string, number>
   /** The last call of each worker that gave it jobs. */
   calls: Map<string, { number: string; ids: string[]; until: number }>
   /** How many calls gave jobs. */
@@ -41,6 +48,7 @@ export interface NewJob {
   room: string
   group: string
   limit: number
+  rate: Rate | undefined
   gift: string
   delayMs: number
 }
@@ -86,7 +94,9 @@ export function referenceQueue(start: number) {
   function roomOf(name: string): ModelRoom {
     const known = rooms.get(name)
     if (known) return known
-    const room = { limit: undefined, groups: new Map(), overrides: new Map(), calls: new Map(), seq: 0 }
+    const held = new Map()
+    const paces = new Map()
+    const room = { limit: undefined, groups: new Map(), overrides: new Map(), held, paces, calls: new Map(), seq: 0 }
     rooms.set(name, room)
     return room
   }
@@ -111,17 +121,43 @@ export function referenceQueue(start: number) {
 
   function startsIn(name: string, group: string): number[] {
     const { holdUntil = 0 } = roomOf(name).groups.get(group) ?? {}
-    return [...spotsIn('pending', name, group)].map(({ spot }) => Math.max(spot.at, holdUntil)).sort((a, b) => a - b)
+    const starts = [...spotsIn('pending', name, group)].map(({ job, spot }) => {
+      return Math.max(spot.at, holdUntil, heldUntil(name, group, job))
+    })
+    return starts.sort((a, b) => a - b)
+  }
+
+  function heldUntil(name: string, group: string, { request }: ModelJob): number {
+    const host = request === undefined ? '' : hostOf(unpackRequest(request).url)
+    return roomOf(name).held.get(laneOf(group, host)) ?? 0
+  }
+
+  function rateOf(name: string, group: string): Rate | undefined {
+    const { rate, burst = 1 } = roomOf(name).overrides.get(group) ?? {}
+    return rate === undefined ? roomOf(name).groups.get(group)?.rate : { perSecond: rate, burst }
+  }
+
+  /** How many jobs the rate of the group lets start at this moment; and from when on the next one. */
+  function allowance(name: string, group: string): { count: number; from: number } {
+    const rate = rateOf(name, group)
+    if (!rate) return { count: Infinity, from: 0 }
+    const interval = 1000 / rate.perSecond
+    const earliest = (roomOf(name).paces.get(group) ?? 0) - (rate.burst - 1) * interval - 0.001
+    const count = earliest > now ? 0 : Math.min(rate.burst, Math.floor((now - earliest) / interval) + 1)
+    return { count, from: Math.ceil(earliest) }
   }
 
   /** How many jobs of the group could start at this moment. */
   function canStart(name: string, group: string): number {
-    return Math.min(placesIn(name, group), startsIn(name, group).filter((at) => at <= now).length)
+    const due = startsIn(name, group).filter((at) => at <= now).length
+    return Math.min(placesIn(name, group), due, allowance(name, group).count)
   }
 
-  function enqueue(id: string, name: string, group: string, limit: number, gift: string, at: number): void {
+  type Terms = Pick<ModelGroup, 'limit' | 'gift'> & { rate?: Rate | undefined }
+
+  function enqueue(id: string, name: string, group: string, { limit, rate, gift }: Terms, at: number): void {
     const { groups } = roomOf(name)
-    if (!groups.has(group)) groups.set(group, { limit, gift, holdUntil: 0 })
+    if (!groups.has(group)) groups.set(group, { limit, rate, gift, holdUntil: 0 })
     const job = known(id)
     job.spot = { kind: 'pending', room: name, group, at }
   }
@@ -162,9 +198,16 @@ export function referenceQueue(start: number) {
     assert.ok(placesIn(call.room, group) > 0, `${id} was started over the limit of ${group}`)
     const [first = Infinity] = startsIn(call.room, group)
     assert.ok(first <= now, `${id} was started ${first - now} ms too early`)
-    const others = [...spotsIn('pending', call.room, group)].map(({ spot }) => spot.at)
-    assert.equal(spot.at, Math.min(...others), `${id} was started before others of its group`)
-    turns.served(call.room, group, roomOf(call.room).groups.keys())
+    assert.ok(heldUntil(call.room, group, job) <= now, `${id} was started while its host is held`)
+    assert.ok(allowance(call.room, group).count > 0, `${id} was started faster than the rate of ${group} lets it`)
+    const { held, groups, paces } = roomOf(call.room)
+    if (held.size === 0) {
+      const others = [...spotsIn('pending', call.room, group)].map(({ spot }) => spot.at)
+      assert.equal(spot.at, Math.min(...others), `${id} was started before others of its group`)
+      turns.served(call.room, group, groups.keys())
+    }
+    const rate = rateOf(call.room, group)
+    if (rate) paces.set(group, Math.max(now, paces.get(group) ?? 0) + 1000 / rate.perSecond)
     if (Object.keys(job.state).length === 0) job.state = { created: String(spot.at) }
     job.spot = { ...spot, kind: 'claimed', token, leaseEnd: now + call.leaseMs, left: false }
     assert.equal(gift, roomOf(call.room).groups.get(group)?.gift)
@@ -182,7 +225,7 @@ export function referenceQueue(start: number) {
       const job = holderOf({ id, token }, call.room)
       if (!job) return []
       const { gift = '' } = roomOf(call.room).groups.get(job.spot.group) ?? {}
-      return [[id, token, job.spot.group, gift, job.request ?? null, Object.entries(job.state).flat()]]
+      return [[id, token, job.spot.group, gift, job.request ?? null, Object.entries(job.state).flat(), '']]
     })
     assert.deepEqual(rows.map(comparable), expected.map(comparable))
   }
@@ -204,7 +247,8 @@ export function referenceQueue(start: number) {
 
   function firstStart(name: string, from: number): number {
     const open = [...roomOf(name).groups.keys()].filter((group) => placesIn(name, group) > 0)
-    return Math.max(from, Math.min(...open.flatMap((group) => startsIn(name, group))))
+    const starts = open.flatMap((group) => startsIn(name, group).map((at) => Math.max(at, allowance(name, group).from)))
+    return Math.max(from, Math.min(...starts))
   }
 
   return {
@@ -225,7 +269,9 @@ export function referenceQueue(start: number) {
         return spot.kind === 'pending' ? spot.at : spot.kind === 'claimed' ? spot.leaseEnd : []
       })
       const holds = [...rooms.values()].flatMap(({ groups }) => [...groups.values()].map(({ holdUntil }) => holdUntil))
-      return [...spots, ...holds]
+      const held = [...rooms.values()].flatMap(({ held }) => [...held.values()])
+      const paces = [...rooms.values()].flatMap(({ paces }) => [...paces.values()].map(Math.ceil))
+      return [...spots, ...holds, ...held, ...paces]
     },
 
     advance(ms: number): void {
@@ -235,13 +281,13 @@ export function referenceQueue(start: number) {
       }
     },
 
-    add({ id, request, room, group, limit, gift, delayMs }: NewJob, reply: number): void {
+    add({ id, request, room, group, delayMs, ...terms }: NewJob, reply: number): void {
       const isNew = !jobs.has(id)
       assert.equal(reply, isNew ? 1 : 0, `accepting ${id}`)
       if (!isNew) return
       accepted++
       jobs.set(id, { spot: { kind: 'rest', reason: 'done', since: 0 }, request, state: {} })
-      enqueue(id, room, group, limit, gift, now + delayMs)
+      enqueue(id, room, group, terms, now + delayMs)
       settleDown()
     },
 
@@ -301,7 +347,7 @@ export function referenceQueue(start: number) {
       }
     },
 
-    settle(room: string, { id, token }: Token, place: Place, patch: Patch, reply: string): void {
+    settle(room: string, { id, token }: Token, { place, patch, verdict }: Move, reply: string): void {
       const job = holderOf({ id, token }, room)
       if (!job) {
         const before = jobs.get(id)
@@ -311,7 +357,11 @@ export function referenceQueue(start: number) {
       assert.equal(reply, 'settled', `settling ${id}`)
       const { group, at } = job.spot
       const left = roomOf(room).groups.get(group)
-      if (left && place.holdMs) left.holdUntil = Math.max(left.holdUntil, now + place.holdMs)
+      if (verdict && place.holdMs) {
+        const { held } = roomOf(room)
+        const lane = laneOf(group, verdict.host)
+        held.set(lane, Math.max(held.get(lane) ?? 0, now + place.holdMs))
+      } else if (left && place.holdMs) left.holdUntil = Math.max(left.holdUntil, now + place.holdMs)
       if (place.kind === 'gone') {
         jobs.delete(id)
         gone++
@@ -330,7 +380,7 @@ export function referenceQueue(start: number) {
       if (!job || !rests) return
       Object.assign(job.state, fieldsOf(packPatch(patch)))
       if (shrink) job.request = undefined
-      enqueue(id, room, group, 0, '', now)
+      enqueue(id, room, group, { limit: 0, gift: '' }, now)
       settleDown()
     },
 
@@ -348,7 +398,8 @@ export function referenceQueue(start: number) {
     else if (place.kind === 'again') job.spot = { kind: 'pending', room, group, at: now + place.delayMs }
     else if (place.kind === 'room') {
       if (place.shrink) job.request = undefined
-      enqueue(id, place.room, place.group, place.limit ?? 0, place.gift ?? '', now + (place.delayMs ?? 0))
+      const { limit = 0, rate, gift = '', delayMs = 0 } = place
+      enqueue(id, place.room, place.group, { limit, rate, gift }, now + delayMs)
     }
   }
 }

@@ -3,6 +3,7 @@ import { type Place, restReasons } from '../../../src/jobs/places.ts'
 
 export const ROOMS = ['downloads', 'callbacks:http'] as const
 export const GROUPS = ['cats', 'dogs', 'a : b\n{c}:due'] as const
+export const HOSTS = ['one.example', 'two.example:8080'] as const
 export const WORKERS = 3
 
 const room = fc.constantFrom(...ROOMS)
@@ -14,6 +15,12 @@ const limit = fc.integer({ min: 1, max: 4 })
 const delayMs = fc.constantFrom(0, 0, 0, 5000, 20_000)
 const holdMs = fc.constantFrom(0, 0, 8000, 30_000)
 const shrink = fc.boolean()
+const host = fc.constantFrom(...HOSTS)
+/** What is held: the group, or only a host in it. */
+const held = fc.option(host, { nil: undefined })
+const perSecond = fc.constantFrom(0.1, 0.5, 3)
+const burst = fc.integer({ min: 1, max: 3 })
+const rate = fc.option(fc.record({ perSecond, burst }), { nil: undefined, freq: 3 })
 const gift = fc.constantFrom('', 'http://proxy.example/ and more')
 const reason = fc.constantFrom(...restReasons)
 const patch = fc.constantFrom({}, { attempts: 1 }, { deliveries: 2, deliveryError: 'no answer' }, { storage: 'files' })
@@ -44,7 +51,10 @@ const to = <K extends string>(what: K) => ({ do: fc.constant(what) })
 
 /** What a client of the queue, a worker, an operator, time or misfortune does next. */
 export const step = fc.oneof(
-  weighted(6, fc.record({ ...to('add'), room, group, limit, gift, delayMs, count: fc.integer({ min: 1, max: 4 }) })),
+  weighted(
+    6,
+    fc.record({ ...to('add'), room, group, host, limit, rate, gift, delayMs, count: fc.integer({ min: 1, max: 4 }) }),
+  ),
   weighted(1, fc.record({ ...to('add again'), which, room, group })),
   weighted(
     9,
@@ -57,7 +67,7 @@ export const step = fc.oneof(
     }),
   ),
   weighted(2, fc.record({ ...to('claim again'), worker, room })),
-  weighted(9, fc.record({ ...to('settle'), which, place, patch, resent: fc.boolean() })),
+  weighted(9, fc.record({ ...to('settle'), which, place, held, patch, resent: fc.boolean() })),
   weighted(1, fc.record({ ...to('settle again'), which })),
   weighted(3, fc.record({ ...to('extend'), which: fc.array(which, { minLength: 1, maxLength: 4 }) })),
   weighted(2, fc.record({ ...to('wait'), ms: fc.constantFrom(1, 3000, 9000, 11_000, 40_000) })),
@@ -73,6 +83,7 @@ export const step = fc.oneof(
         fc.record({ limit }),
         fc.record({ paused: fc.boolean() }),
         fc.record({ limit, paused: fc.boolean() }),
+        fc.record({ rate: perSecond, burst }),
       ),
     }),
   ),

@@ -1,3 +1,4 @@
+import { laneParts } from '../../../src/queue/keys.ts'
 import { parseGroup, type Snapshot } from '../../support/queue-invariants.ts'
 import type { ModelJob, Reference } from './reference.ts'
 
@@ -38,7 +39,8 @@ export function viewOfSnapshot(snapshot: Snapshot, names: Iterable<string>): Vie
   }
   for (const name of names) view.rooms[name] = emptyRoom
   for (const [name, room] of rooms) {
-    for (const [group, ids] of room.pending) {
+    for (const [lane, ids] of room.pending) {
+      const [group] = laneParts(lane)
       for (const [id, at] of ids) put(id, { kind: 'pending', room: name, group, at })
     }
     for (const [id, { group, token, score }] of room.claims) {
@@ -47,7 +49,8 @@ export function viewOfSnapshot(snapshot: Snapshot, names: Iterable<string>): Vie
       put(id, { kind: 'claimed', room: name, group, at: score, token, leaseEnd, left })
     }
     const groups = [...room.groups].map(([group, text]) => {
-      return [group, { ...parseGroup(text), holdUntil: room.holds.get(group) ?? 0 }]
+      const { hasLanes: _, ...terms } = parseGroup(text)
+      return [group, { ...terms, holdUntil: room.holds.get(group) ?? 0 }]
     })
     const overrides = [...room.overrides].map(([group, json]) => [group, JSON.parse(json)])
     view.rooms[name] = {

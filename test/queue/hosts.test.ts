@@ -1,0 +1,435 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import type { Verdict } from '../../src/jobs/places.ts'
+import { aggregationsOf } from '../../src/queue/aggregations.ts'
+import { booksOf } from '../../src/queue/books.ts'
+import { jobsOf } from '../../src/queue/jobs.ts'
+import { type Cursor, listingOf } from '../../src/queue/listing.ts'
+import type { Claim, Room } from '../../src/queue/room.ts'
+import { freezeClock } from '../support/frozen-clock.ts'
+import { never, openQueue, queueSuite, type TestQueue } from '../support/queue.ts'
+
+const SLOW = 'slow.example'
+const GOOD = 'good.example'
+type Says = Verdict['says']
+
+const addTo = (q: TestQueue, host: string, aggrId = 'group', aggrLimit = 1000) =>
+  q.add({ url: `http://${host}/file`, aggrId, aggrLimit })
+const hosts = (claims: Claim[]) => claims.map(({ job }) => new URL(job.request?.url ?? '').host).sort()
+
+/** Ends an attempt. */
+function end(
+  room: Room,
+  claim: Claim,
+  says: Says,
+  holdMs = 0,
+  kind: 'again' | 'gone' = says === 'ok' ? 'gone' : 'again',
+) {
+  const host = new URL(claim.job.request?.url ?? '').host
+  const place = kind === 'gone' ? { kind } : { kind, delayMs: 0, holdMs }
+  return room.settle(claim, { place: { ...place, holdMs }, patch: {}, verdict: { host, says } }, never)
+}
+
+/** Its circuit breaker opens. */
+async function takeDown(q: TestQueue, room: Room, host = SLOW): Promise<void> {
+  await addTo(q, host, 'of the outage')
+  for (let i = 0; i < 10; i++) {
+    const [claim] = await q.claim(room)
+    assert.ok(claim)
+    await end(room, claim, 'down', 0, i === 9 ? 'gone' : 'again')
+  }
+  assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 1, open: 1 })
+}
+
+describe('a host that asks for time', () => {
+  const { server, test } = queueSuite()
+
+  test('is held in this group, while other hosts of it go on, and other groups too', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 5000)
+    for (const host of [SLOW, GOOD, SLOW, GOOD]) await addTo(q, host)
+    await addTo(q, SLOW, 'another')
+    const claims = await q.claim(room, 10)
+    assert.deepEqual(hosts(claims), [GOOD, GOOD, SLOW])
+    assert.equal(claims.find(({ group }) => group === 'another')?.job.request?.url, `http://${SLOW}/file`)
+    await q.check()
+    const { idleMs } = await room.claim(10, never)
+    assert.ok(idleMs > 4000 && idleMs <= 5000, `${idleMs}`)
+    assert.deepEqual(await q.queue.groups('downloads'), [{ group: 'group', pending: 3 }])
+    await q.travel(5000)
+    assert.deepEqual(hosts(await q.claim(room, 10)), [SLOW, SLOW, SLOW])
+  })
+
+  test('hides no job: those that wait for it are found, listed, counted, cancelled', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 60_000, 'gone')
+    const slow = [await addTo(q, SLOW), await addTo(q, SLOW), await addTo(q, SLOW)]
+    const good = await addTo(q, GOOD)
+    assert.deepEqual(hosts(await q.claim(room, 5)), [GOOD])
+    await addTo(q, GOOD)
+
+    const jobs = jobsOf(q.redis, q.keys, q.queue)
+    const sighting = await jobs.look(slow[0] ?? '')
+    assert.deepEqual(sighting?.where, { ...sighting?.where, kind: 'pending', group: 'group', host: SLOW })
+
+    const aggregations = aggregationsOf(q.redis, q.keys, jobs)
+    const [group] = await aggregations.look(['group'])
+    assert.deepEqual([group?.running, group?.pending, group?.waitingForHosts, group?.limit], [1, 4, 3, 1000])
+
+    const listing = listingOf(q.redis, q.keys)
+    for (const aggrId of ['group', undefined]) {
+      const found: string[] = []
+      let after: Cursor | undefined
+      do {
+        const page = await listing.pending('downloads', aggrId, 2, after)
+        found.push(...page.listed.map(({ job }) => new URL(job.request?.url ?? '').host))
+        after = page.next
+      } while (after)
+      assert.deepEqual(found, [GOOD, SLOW, SLOW, SLOW])
+    }
+    assert.deepEqual(
+      (await listing.running('downloads', 'group', 10)).listed.map(({ job }) => job.id),
+      [good],
+    )
+
+    assert.equal(await jobs.cancel(slow[0] ?? ''), 'cancelled')
+    await q.check()
+    assert.deepEqual(await aggregations.empty('group', false, never), { cancelled: 3, running: 1, remaining: 0 })
+    await q.check()
+  })
+
+  test('shares the places of its group', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW, 'group', 2)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 5000)
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    for (let i = 0; i < 3; i++) await addTo(q, GOOD)
+    const two = await q.claim(room, 10)
+    assert.deepEqual(hosts(two), [GOOD, GOOD])
+    await q.travel(5000)
+    assert.deepEqual(await q.claim(room, 10), [], 'the group is full')
+    await q.check()
+    for (const claim of two) await end(room, claim, 'ok')
+    assert.equal((await q.claim(room, 10)).length, 2)
+    await q.queue.adjust('downloads', 'group', { limit: 9 })
+    assert.equal((await q.claim(room, 10)).length, 3)
+  })
+
+  test('is served in turn with the rest of its group', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW, 'group', 1)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 1000)
+    for (let i = 0; i < 6; i++) {
+      await q.travel(1) // jobs of one millisecond are in no known order
+      await addTo(q, i % 2 ? SLOW : GOOD)
+    }
+    const [good] = await q.claim(room, 10)
+    assert.ok(good)
+    await q.travel(1000)
+    await q.claim(room, 10)
+    await end(room, good, 'ok')
+    const served: string[] = []
+    for (let i = 0; i < 4; i++) {
+      const [claim] = await q.claim(room, 10)
+      assert.ok(claim)
+      served.push(...hosts([claim]))
+      await end(room, claim, 'ok')
+    }
+    assert.deepEqual(served.sort(), [GOOD, GOOD, SLOW, SLOW])
+  })
+
+  test('gets its jobs back that a dead worker had', async (q) => {
+    const room = q.room({ leaseMs: 2000 })
+    await addTo(q, SLOW)
+    await addTo(q, SLOW)
+    const [one] = await q.claim(room)
+    assert.ok(one)
+    await end(room, one, '', 1000)
+    await q.travel(1000)
+    assert.equal((await q.claim(room, 5)).length, 2)
+    await q.travel(2001)
+    const again = await q.claim(room, 5)
+    assert.deepEqual(
+      again.map(({ job }) => job.stalls),
+      [1, 1],
+    )
+    await q.check()
+  })
+
+  test('does not make a claim slower for the jobs behind ten thousand of its own', async (q) => {
+    const room = q.room()
+    await addTo(q, SLOW)
+    const [first] = await q.claim(room)
+    assert.ok(first)
+    await end(room, first, '', 60_000)
+    for (let i = 0; i < 2000; i += 200) await Promise.all(Array.from({ length: 200 }, () => addTo(q, SLOW)))
+    await addTo(q, GOOD)
+    await addTo(q, GOOD, 'another')
+    const served: string[] = []
+    let calls = 0
+    for (let idleMs = 0; idleMs === 0; calls++) {
+      const reply = await room.claim(2, never)
+      idleMs = reply.claims.length === 2 ? 0 : reply.idleMs
+      served.push(...reply.claims.map(({ group }) => group))
+    }
+    assert.deepEqual(served, ['another', 'group'], 'another group waits for none of it')
+    assert.ok(calls < 12, `${calls} calls`)
+    await q.check()
+  })
+
+  it('loses no job and keeps every limit, whatever happens to it', async () => {
+    const names = [SLOW, GOOD, 'third.example:8080']
+    const groups = ['cats', 'dogs', 'birds']
+    const to = <K extends string>(what: K) => ({ do: fc.constant(what) })
+    const step = fc.oneof(
+      fc.record({
+        ...to('add'),
+        host: fc.constantFrom(...names),
+        group: fc.constantFrom(...groups),
+        count: fc.integer({ min: 1, max: 4 }),
+      }),
+      fc.record({ ...to('claim'), worker: fc.nat(2), count: fc.nat(6) }),
+      fc.record({
+        ...to('settle'),
+        which: fc.nat(100),
+        count: fc.integer({ min: 1, max: 12 }),
+        says: fc.constantFrom<Says>('ok', 'throttled', 'down', 'down', ''),
+        holdMs: fc.constantFrom(0, 0, 2000),
+        kind: fc.constantFrom('again' as const, 'gone' as const),
+      }),
+      fc.record({ ...to('leave'), worker: fc.nat(2) }),
+      fc.record({ ...to('crash'), worker: fc.nat(2) }),
+      fc.record({ ...to('limit'), hostLimit: fc.nat(3) }),
+      fc.record({
+        ...to('adjust'),
+        group: fc.constantFrom(...groups),
+        limit: fc.integer({ min: 1, max: 3 }),
+        paused: fc.boolean(),
+      }),
+      fc.record({ ...to('wait'), ms: fc.constantFrom(1, 90, 700, 5000, 11_000) }),
+    )
+    const property = fc.asyncProperty(fc.array(step, { maxLength: 100, size: 'max' }), async (steps) => {
+      await using q = openQueue(server())
+      await q.redis.flushall()
+      const clock = await freezeClock(q.redis)
+      let hostLimit = 0
+      const start = () => ({ room: q.room({ leaseMs: 10_000, hostLimit }), held: [] as Claim[] })
+      const workers = [start(), start(), start()]
+      const worker = (i: number) => workers[i] ?? start()
+      const held = () => workers.flatMap(({ room, held }) => held.map((claim) => ({ room, held, claim })))
+      let before = await q.check({ now: clock.now })
+      for (const step of steps) {
+        if (step.do === 'add') for (let i = 0; i < step.count; i++) await addTo(q, step.host, step.group, 3)
+        else if (step.do === 'claim')
+          worker(step.worker).held.push(...(await q.claim(worker(step.worker).room, step.count)))
+        else if (step.do === 'settle') {
+          for (let i = 0; i < step.count; i++) {
+            const all = held()
+            const one = all[step.which % Math.max(1, all.length)]
+            if (!one) break
+            one.held.splice(one.held.indexOf(one.claim), 1)
+            await end(one.room, one.claim, step.says, step.holdMs, step.kind)
+          }
+        } else if (step.do === 'leave') await worker(step.worker).room.claim(0, never, worker(step.worker).held)
+        else if (step.do === 'crash') workers[step.worker] = start()
+        else if (step.do === 'limit') {
+          hostLimit = step.hostLimit
+          for (const one of workers) one.room = q.room({ leaseMs: 10_000, hostLimit })
+        } else if (step.do === 'adjust') {
+          await q.queue.adjust('downloads', step.group, { limit: step.limit, paused: step.paused })
+        } else await clock.advance(step.ms)
+        before = await q.check({ since: before, now: clock.now })
+      }
+      for (const group of groups) await q.queue.adjust('downloads', group, {})
+      await clock.advance(10_001)
+      const last = start()
+      for (let i = 0; ; i++) {
+        const { claims, idleMs } = await last.room.claim(100, never)
+        for (const claim of claims) await end(last.room, claim, 'ok', 0, 'gone')
+        const { rooms } = await booksOf(q.redis, q.keys)
+        if (rooms.every(({ pending, claimed }) => pending + claimed === 0)) break
+        assert.ok(i < 2000, 'jobs are left over')
+        if (claims.length > 0) continue
+        assert.ok(idleMs >= 0, 'jobs are left over, and nobody would come back for them')
+        await clock.advance(idleMs)
+      }
+      await q.check({ now: clock.now })
+    })
+    await fc.assert(property, { numRuns: Number(process.env.MODEL_RUNS ?? 60) })
+  }).timeout(300_000)
+})
+
+describe('a host that is down', () => {
+  const { test } = queueSuite()
+
+  test('is left alone after ten failures in a row; one job tries, and a success opens it again', async (q) => {
+    const room = q.room()
+    await takeDown(q, room)
+    for (let i = 0; i < 5; i++) await addTo(q, SLOW)
+    await addTo(q, SLOW, 'another')
+    await addTo(q, GOOD)
+    assert.deepEqual(hosts(await q.claim(room, 10)), [GOOD])
+    await q.check()
+    await q.travel(5000)
+    const probes = await q.claim(room, 10)
+    assert.deepEqual(hosts(probes), [SLOW])
+    assert.deepEqual(await q.claim(room, 10), [])
+    const [probe] = probes
+    assert.ok(probe)
+    await end(room, probe, 'ok')
+    assert.equal((await booksOf(q.redis, q.keys)).hosts.open, 0)
+    assert.ok((await q.claim(room, 10)).length >= 1, 'slowly at first')
+    assert.deepEqual(q.logged.map(({ msg, host }) => [msg, host]).slice(-2), [
+      ['a host is down: its jobs wait until it answers again', SLOW],
+      ['a host that was down answers again', SLOW],
+    ])
+  })
+
+  test('is tried at longer and longer intervals', async (q) => {
+    const room = q.room()
+    await takeDown(q, room)
+    await addTo(q, SLOW)
+    for (const ms of [5000, 10_000, 20_000, 40_000]) {
+      const { claims, idleMs } = await room.claim(5, never)
+      assert.ok(
+        claims.length === 0 && idleMs > ms - 2000 && idleMs <= ms,
+        `${claims.length} jobs, ${idleMs} of ${ms} ms`,
+      )
+      await q.travel(ms)
+      const [probe] = await q.claim(room, 5)
+      assert.ok(probe)
+      await end(room, probe, 'down')
+    }
+  })
+
+  test('is tried by another job when the first is lost with its worker', async (q) => {
+    const room = q.room({ leaseMs: 3000 })
+    await takeDown(q, room)
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    await q.travel(5000)
+    assert.equal((await q.claim(room, 5)).length, 1)
+    await q.travel(2000)
+    assert.equal((await q.claim(room, 5)).length, 0)
+    await q.travel(1500)
+    assert.equal((await q.claim(room, 5)).length, 1)
+    await q.check()
+  })
+
+  test('is not one that has bad URLs among good ones', async (q) => {
+    const room = q.room()
+    for (let i = 0; i < 40; i++) {
+      await addTo(q, SLOW)
+      const [claim] = await q.claim(room)
+      assert.ok(claim, `after ${i}`)
+      await end(room, claim, i % 8 === 7 ? 'ok' : 'down', 0, 'gone')
+    }
+    assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 1, open: 0 })
+  })
+
+  test('is forgotten an hour after the last trouble', async (q) => {
+    const room = q.room()
+    await takeDown(q, room)
+    await q.travel(3_600_001)
+    await addTo(q, SLOW)
+    const [claim] = await q.claim(room)
+    assert.equal(claim?.watched, '')
+    assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 0, open: 0 })
+  })
+})
+
+describe('a host with a limit', () => {
+  const { test } = queueSuite()
+
+  test('is asked by so many jobs of all groups at once, and no more', async (q) => {
+    const room = q.room({ hostLimit: 2 })
+    for (let i = 0; i < 3; i++) for (const group of ['a', 'b']) await addTo(q, SLOW, group)
+    for (let i = 0; i < 3; i++) await addTo(q, GOOD, 'a')
+    const claims = await q.claim(room, 20)
+    assert.deepEqual(hosts(claims), [GOOD, GOOD, SLOW, SLOW])
+    await q.check()
+    const one = claims.find(({ job }) => job.request?.url.includes(SLOW))
+    assert.ok(one)
+    await end(room, one, 'ok')
+    assert.deepEqual(hosts(await q.claim(room, 20)), [SLOW])
+  })
+
+  test('gets its place back when a lease is lost, and when the body has come', async (q) => {
+    const room = q.room({ hostLimit: 1, leaseMs: 2000 })
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    const [first] = await q.claim(room, 5)
+    assert.ok(first)
+    assert.equal((await room.claim(5, never)).claims.length, 0)
+    const second = (await room.claim(5, never, [first])).claims
+    assert.equal(second.length, 1)
+    await q.travel(2001)
+    assert.equal((await q.claim(room, 5)).length, 1)
+    await q.check()
+  })
+
+  test('has none when the limit is taken back', async (q) => {
+    const limited = q.room({ hostLimit: 1 })
+    for (let i = 0; i < 5; i++) await addTo(q, SLOW)
+    const [first] = await q.claim(limited, 5)
+    assert.ok(first)
+    const room = q.room()
+    await q.claim(room, 5)
+    await end(limited, first, 'ok')
+    assert.equal((await q.claim(room, 5)).length, 4)
+  })
+})
+
+describe('a host that is asked too fast', () => {
+  const { server, test } = queueSuite()
+
+  test('is asked slowly at first, and says so once', async (q) => {
+    const room = q.room()
+    for (let i = 0; i < 50; i++) await addTo(q, SLOW)
+    const flood = await q.claim(room, 40)
+    for (const claim of flood) await end(room, claim, 'throttled', 1000)
+    await q.travel(1000)
+    const claims = await q.claim(room, 40)
+    assert.ok(claims.length >= 1 && claims.length <= 3, `${claims.length} at once`)
+    const said = q.logged.filter(({ msg }) => msg === 'a host refuses what is too fast for it: slowing down')
+    assert.deepEqual(
+      said.map(({ host }) => host),
+      [SLOW],
+    )
+  })
+
+  for (const limit of [5, 50]) {
+    it(`learns that it takes ${limit} a second`, async () => {
+      await using q = openQueue(server())
+      const clock = await freezeClock(q.redis)
+      const room = q.room()
+      let tokens = limit
+      const counts = { taken: 0, refused: 0 }
+      for (let i = 0; i < limit * 3; i++) await addTo(q, SLOW, `group ${i % 2}`)
+      const TICK = 20
+      for (let ms = 0; ms < 60_000; ms += TICK) {
+        if (ms === 30_000) Object.assign(counts, { taken: 0, refused: 0 })
+        tokens = Math.min(limit, tokens + (limit * TICK) / 1000)
+        await clock.advance(TICK)
+        for (const claim of await q.claim(room, 300)) {
+          const taken = tokens >= 1
+          if (taken) tokens--
+          counts[taken ? 'taken' : 'refused']++
+          await end(room, claim, taken ? 'ok' : 'throttled', 0, 'again')
+        }
+      }
+      const goodput = counts.taken / 30 / limit
+      const refused = counts.refused / (counts.taken + counts.refused)
+      assert.ok(goodput >= 0.9, `${goodput} of what it takes`)
+      assert.ok(refused < 0.05, `${refused} refused`)
+    }).timeout(60_000)
+  }
+})
