@@ -22,7 +22,7 @@ const HELP = `downloader: downloads what other services ask for
   downloader check [--repair] [-c FILE]             counts every job anew while the service works, and tells what is wrong;
                                                     exits with 1 when something is
   downloader import --from redis://HOST:PORT/DB [--stopped] [--dry-run] [-c FILE]
-                                                    moves the jobs of the Go service over, see docs/migration.md; exits
+                                                    moves the jobs of the Go service over, see docs/migrating.md; exits
                                                     with 1 when one was refused
   downloader explain-url URL [--callback] [-c FILE] tells whether a download from URL (or a callback to it) would be made,
                                                     and why not; exits with 1 when it would not

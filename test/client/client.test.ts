@@ -3,6 +3,8 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import Koa from 'koa'
 import { apiTypes } from '../../client/api-types.ts'
 import { callbacks as expressCallbacks } from '../../client/examples/express.ts'
@@ -31,6 +33,24 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) list.push(item)
   return list
 }
+
+describe('the live events of the client', () => {
+  it('end when they are no longer wanted, also long after they began', async () => {
+    await using server = await listening((_, response) => void response.write(': listening\n\n'))
+    const end = new AbortController()
+    const events = downloader({ url: server.url }).events({}, end.signal)
+    assert.deepEqual((await events.next()).value, { kind: 'listening' })
+    const next = events.next()
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    for (let i = 0; i < 3; i++) {
+      await new Promise(setImmediate)
+      gc() // what nothing holds on to is gone, as it is after a while
+    }
+    end.abort(new Error('enough'))
+    await assert.rejects(next, /enough/)
+  })
+})
 
 describe('the types of the client', () => {
   it('are those of the OpenAPI document (else: node --import tsx client/generate.ts)', () => {

@@ -20,3 +20,16 @@ describe('docs/configuration.md', () => {
     }
   })
 })
+
+describe('docs/migrating.md', () => {
+  it('says what becomes of every key that the original has', () => {
+    const text = readFileSync('docs/migrating.md', 'utf8')
+    const sample = JSON.parse(readFileSync('config.json.sample', 'utf8')) as Record<string, Record<string, unknown>>
+    for (const [section, keys] of Object.entries(sample)) {
+      for (const key of Object.keys(keys)) {
+        // of a backend the section, or one of its keys: librdkafka has hundreds
+        assert.match(text, new RegExp(`\`${section}\\.${key}[.\`]`), `${section}.${key}`)
+      }
+    }
+  })
+})

@@ -3,17 +3,14 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { loadConfig } from '../../src/config/load.ts'
+import { parseYaml } from '../support/yaml.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
-
-// Mocha brings it; here it only reads docker-compose.yml.
-const { load: parseYaml } = createRequire(createRequire(import.meta.url).resolve('mocha/package.json'))('js-yaml')
 
 /** `[instruction, rest]` of each line of the Dockerfile. */
 const dockerfile = read('Dockerfile')
@@ -88,20 +85,36 @@ describe('the image', () => {
   })
 })
 
+interface ComposeService {
+  profiles?: string[]
+  volumes?: string[]
+}
+interface Compose {
+  services: Record<string, ComposeService> & {
+    redis: ComposeService & { command: string }
+    downloader: ComposeService & {
+      depends_on: object
+      environment: Record<string, string | null>
+      stop_grace_period: string
+    }
+  }
+  volumes: object
+}
+
 describe('docker-compose.yml', () => {
-  const compose = parseYaml(read('docker-compose.yml'))
+  const [compose] = parseYaml(read('docker-compose.yml')) as [Compose]
   const { redis, downloader, ...others } = compose.services
 
   it('needs nothing but Redis, which keeps what it has answered', () => {
     assert.deepEqual(downloader.depends_on, { redis: { condition: 'service_healthy' } })
     assert.match(redis.command, /--appendonly yes --appendfsync always .*--maxmemory-policy noeviction/)
-    for (const [name, service] of Object.entries<{ profiles?: string[] }>(others)) {
+    for (const [name, service] of Object.entries(others)) {
       assert.ok(service.profiles?.length, `${name} is not started unless asked for`)
     }
   })
 
   it('gives the service a valid configuration', () => {
-    const given = Object.entries<string | null>(downloader.environment).filter(([, value]) => value !== null)
+    const given = Object.entries(downloader.environment).filter(([, value]) => value !== null)
     const { config, warnings } = loadConfig(
       path.join(root, 'config.json.sample'),
       Object.fromEntries(given) as NodeJS.ProcessEnv,

@@ -244,6 +244,12 @@ describe('checking the queue', () => {
     await q.redis.del(`${q.base}what`, `${q.base}rest:bored`, `${q.base}downloads:line`)
   })
 
+  test('finds nothing wrong with a room whose workers wait for its first job', async (q) => {
+    await q.claim(q.room({ name: 'callbacks:kafka', groupLimit: 1 }))
+    await q.claim(q.room({ name: 'deletions:s3:bucket', groupLimit: 1 }))
+    assert.deepEqual(await findings(q), [])
+  })
+
   test('finds a job where nobody would expect it, rather than call it lost', async (q) => {
     const room = q.room()
     const id = await q.add({ aggrId: 'cats' })

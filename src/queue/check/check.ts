@@ -14,7 +14,7 @@ import { type Books, booksOf } from '../books.ts'
 import { type Keys, laneOf, laneParts } from '../keys.ts'
 import { queueOf } from '../queue.ts'
 import type { Client } from '../redis.ts'
-import { type KeyUse, useOf } from './key-names.ts'
+import { type KeyUse, OUTLIVING, tellsOfJobs, useOf } from './key-names.ts'
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -32,8 +32,6 @@ export interface CheckOptions {
 
 const BATCH = 100
 const SCAN_COUNT = 1000
-/** These have entries without jobs or claims. */
-const OUTLIVING = ['overrides', 'workers', 'hosts', 'open']
 /** What looks wrong is looked at again, as often: the job may have been on its way. */
 const LOOKS = 3
 
@@ -71,7 +69,7 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
     const known = useOf(key.slice(keys.base.length), rooms)
     if (!known) return onFinding({ key, what: 'is no key of ours' })
     if (type !== known.type) return onFinding({ key, what: `is a ${type}, and should be a ${known.type}` })
-    if ('room' in known.is && !rooms.has(known.is.room)) await register(key, known.is.room)
+    if (tellsOfJobs(known.is) && !rooms.has(known.is.room)) await register(key, known.is.room)
     await lookInto(key, known.is)
   }
 

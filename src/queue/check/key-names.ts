@@ -83,5 +83,16 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
   const [, room, list = ''] =
     /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
-  return room ? typed(list, { use: 'list', room, list: list as 'line' }) : undefined
+  if (room) return typed(list, { use: 'list', room, list: list as 'line' })
+  return ROOM.test(name) ? { is: { use: 'room', room: name }, type: 'hash' } : undefined
 }
+
+/** Rooms are among `rooms` since their first job; their workers call before that. */
+const ROOM = /^(downloads$|callbacks:|deletions:)/
+
+/** Lists that have entries without jobs or claims. */
+export const OUTLIVING = ['overrides', 'workers', 'hosts', 'open']
+
+/** Whether a key is there only where its room has, or had, a job. */
+export const tellsOfJobs = (is: KeyUse): is is KeyUse & { room: string } =>
+  is.use === 'group' || is.use === 'host' || (is.use === 'list' && !OUTLIVING.includes(is.list))
