@@ -52,6 +52,22 @@ export function objectStore({
       )
     },
 
+    /**
+     * Asks for a single key. Not with HEAD, whose refusal has no body: this one says whether it is our credentials that are
+     * refused, or only the right to list, which is not needed to store anything.
+     */
+    async probe(bucket: string, signal: AbortSignal): Promise<void> {
+      await requests.send(
+        { bucket },
+        async (s3, options) => {
+          await s3.listObjectsV2({ Bucket: bucket, MaxKeys: 1 }, options).catch((error: Error) => {
+            if (error.name !== 'AccessDenied') throw error
+          })
+        },
+        signal,
+      )
+    },
+
     close: () => requests.close(),
   }
 }
@@ -69,6 +85,7 @@ export function s3Storage(config: Omit<S3Config, 'type'> & ObjectStoreOptions): 
       return { moved: false }
     },
     delete: (path, signal) => store.delete(bucket, path, signal),
+    probe: (signal) => store.probe(bucket, signal),
     close: () => store.close(),
   }
 }

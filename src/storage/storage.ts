@@ -41,6 +41,9 @@ export interface Storage {
   /** Removes a file; one that is not there is fine. @throws {JobError} `storage.*` */
   delete(path: string, signal: AbortSignal): Promise<void>
 
+  /** Resolves when files could be put here now, as far as can be told without one. @throws {JobError} `storage.*` */
+  probe?(signal: AbortSignal): Promise<void>
+
   /** Removes what interrupted `put`s left behind, if the storage keeps any of it. */
   sweep?(): Promise<void>
 
