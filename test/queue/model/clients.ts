@@ -169,6 +169,19 @@ export function clientsOf(world: World, setups: Setup[]) {
     await unchanged(send)
   }
 
+  /** What waits for its time need not wait any longer. */
+  async function hasten({ which, patch }: Doing<'hasten'>): Promise<void> {
+    const waiting = [...reference.jobs].flatMap(([id, { spot }]) => {
+      return spot.kind === 'pending' && spot.at > clock.now ? { id, ...spot } : []
+    })
+    const job = pick(waiting, which)
+    if (!job) return
+    const { id, room, group } = job
+    const args = [id, group, 'room', group, 0, '', 0, '0', ...packPatch(patch)]
+    const reply = await redis.moveJob(keys.room(room), keys.room(room), ...args)
+    reference.hasten(id, patch, reply)
+  }
+
   /** It remembers nothing: what it held must come back by itself. Another one takes its place. */
   function crash(number: number, setup: Setup): void {
     for (const [room, args] of at(workers, number).lastCalls) sleepers.wake(room, claimCall(room, args).worker)
@@ -221,6 +234,8 @@ export function clientsOf(world: World, setups: Setup[]) {
         return adjust(step.room, step.group, step.settings)
       case 'wake':
         return wake(step)
+      case 'hasten':
+        return hasten(step)
       case 'crash':
         return crash(step.worker, step.setup)
       case 'stop':
