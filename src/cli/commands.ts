@@ -10,6 +10,7 @@ const commands: Record<string, () => Promise<Command>> = {
   why: async () => (await import('./why.ts')).why,
   retry: async () => (await import('./retry.ts')).retry,
   cancel: async () => (await import('./cancel.ts')).cancel,
+  delete: async () => (await import('./delete.ts')).deletion,
   aggregations: async () => (await import('./aggregations.ts')).aggregations,
   pause: async () => (await import('./aggregations.ts')).pause,
   resume: async () => (await import('./aggregations.ts')).resume,
@@ -26,7 +27,8 @@ export const COMMANDS_HELP = `  downloader enqueue [FILE|-] [--wait]            
   downloader get URL [-o FILE]                      downloads one file, and brings it here
   downloader status | aggregations | jobs | job ID | why ID
                                                     what there is, and what it waits for
-  downloader retry | cancel                         queues again what failed; takes back what is not wanted
+  downloader retry | cancel | delete                queues again what failed; takes back what is not wanted; deletes
+                                                    files before their time, also by an access log
   downloader pause AGGR | resume AGGR | limit AGGR N
                                                     how fast an aggregation goes
   downloader tail                                   what happens to jobs, live
