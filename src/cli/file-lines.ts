@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { isJobId } from '../jobs/job.ts'
+import { idOfFile, isJobId } from '../jobs/job.ts'
 
 /** A request in an access log: nginx, Apache and S3 write it between quotes, and the status behind it. */
 const REQUEST = /"([A-Z]+) (\S+) HTTP\/[\d.]+" (\d{3})(?!\d)/
@@ -13,16 +13,11 @@ export function idIn(line: string): string | undefined {
   const text = line.trim()
   if (isJobId(text)) return text
   const [, method, target, status] = REQUEST.exec(text) ?? []
-  if (target !== undefined) return method === 'GET' && status === '200' ? idOfFile(target) : undefined
-  return /\s/.test(text) ? undefined : idOfFile(text)
+  if (target !== undefined) return method === 'GET' && status === '200' ? idOfFile(withoutQuery(target)) : undefined
+  return /\s/.test(text) ? undefined : idOfFile(withoutQuery(text))
 }
 
-/** A file lies in a folder that is named after the first three characters of its id (`filePath`). */
-function idOfFile(target: string): string | undefined {
-  const [path = ''] = target.split(/[?#]/, 1)
-  const [folder, id = ''] = path.split('/').slice(-2)
-  return isJobId(id) && folder === id.slice(0, 3) ? id : undefined
-}
+const withoutQuery = (target: string) => target.replace(/[?#].*$/, '')
 
 /** Lines that are not empty. */
 export async function* linesOf(input: Readable): AsyncGenerator<string> {
