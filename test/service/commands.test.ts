@@ -206,13 +206,30 @@ describe('the commands', () => {
   it('config print masks secrets, and config check exits with 1 when something is wrong', async () => {
     const env = {
       DOWNLOADER_REDIS__URL: 'redis://user:hidden1@redis.test:6379/0',
-      DOWNLOADER_API__TOKENS: '["hidden2"]',
-      DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'hidden3',
-      DOWNLOADER_PROCESSOR__REQUEST_HEADERS: '{"X-Key":"hidden4","User-Agent":"shown"}',
+      DOWNLOADER_REDIS__SENTINEL: '["127.0.0.1:26379"]',
+      DOWNLOADER_REDIS__MASTER_NAME: 'main',
+      DOWNLOADER_REDIS__SENTINEL_PASSWORD: 'hidden2',
+      DOWNLOADER_API__TOKENS: '["hidden3","hidden4"]',
+      DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'hidden5',
+      DOWNLOADER_BACKENDS__KAFKA: JSON.stringify({
+        'bootstrap.servers': 'kafka.test:9092',
+        'sasl.username': 'shown',
+        'sasl.password': 'hidden6',
+        'ssl.key.password': 'hidden7',
+        'ssl.key.pem': 'hidden8',
+        'sasl.jaas.config': 'username="x" password="hidden9";',
+        'sasl.oauthbearer.client.secret': 'hidden10',
+      }),
+      DOWNLOADER_BACKENDS__SQS: '{"region":"eu-west-1","endpoint":"https://key:hidden11@sqs.test"}',
+      DOWNLOADER_PROCESSOR__REQUEST_HEADERS: '{"X-Key":"hidden12","X-Number":4711,"User-Agent":"shown"}',
+      DOWNLOADER_PROCESSOR__DOWNLOAD_URL: 'https://user:hidden13@files.test/base',
+      DOWNLOADER_NOTIFIER__DOWNLOAD_URL: 'https://files.test/base?key=hidden14',
+      DOWNLOADER_TRACING__OTLP_URL: 'https://hidden15@collector.test/v1?key=hidden16',
     }
     const { code, out } = await run(['config', 'print'], env)
     assert.equal(code, 0)
-    assert.doesNotMatch(out, /hidden/)
+    assert.doesNotMatch(out, /hidden|4711/)
+    assert.match(out, /https:\/\/\(masked\)@collector\.test\/v1\?\(masked\)/)
     assert.match(out, /redis:\/\/user:\(masked\)@redis\.test/)
     assert.match(out, /shown/)
     const wrong = await run(['config', 'check'], { DOWNLOADER_API__PORT: 'x' })
