@@ -75,7 +75,7 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
     if (storageOf(where.room) !== undefined) {
       if (where.kind === 'pending' && where.startsMs > nowMs) {
         const [target, ...args] = moveTo(keys, room, { kind: 'room', room: where.room, group: where.group })
-        if ((await redis.moveJob(room, target, job.id, where.group, 'room', ...args)) !== 'moved') return undefined
+        if ((await redis.moveJob(room, target, job.id, pendingIn(where), 'room', ...args)) !== 'moved') return undefined
       }
       return job.cancelled ? 'cancelled' : 'expired'
     }

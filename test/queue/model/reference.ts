@@ -394,7 +394,7 @@ export function referenceQueue(start: number) {
       Object.assign(job.state, fieldsOf(packPatch(patch)))
       job.spot = { kind: 'rest', reason: 'done', since: now }
       settleDown() // its group ends, if it was alone
-      enqueue(id, spot.room, spot.group, 0, '', now)
+      enqueue(id, spot.room, spot.group, { limit: 0, gift: '' }, now)
       settleDown()
     },
 
