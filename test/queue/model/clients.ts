@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { hostOf } from '../../../src/jobs/host.ts'
 import { type Move, termsOf } from '../../../src/jobs/places.ts'
-import { packPatch, packRequest } from '../../../src/jobs/record.ts'
+import { packPatch, packRequest, unpackRequest } from '../../../src/jobs/record.ts'
+import { laneOf } from '../../../src/queue/keys.ts'
 import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { Client } from '../../../src/queue/redis.ts'
 import { type Claim, type Room, roomOf } from '../../../src/queue/room.ts'
@@ -171,15 +173,19 @@ export function clientsOf(world: World, setups: Setup[]) {
 
   /** What waits for its time need not wait any longer. */
   async function hasten({ which, patch }: Doing<'hasten'>): Promise<void> {
-    const waiting = [...reference.jobs].flatMap(([id, { spot }]) => {
-      return spot.kind === 'pending' && spot.at > clock.now ? { id, ...spot } : []
+    const waiting = [...reference.jobs].flatMap(([id, { spot, request }]) => {
+      return spot.kind === 'pending' && spot.at > clock.now ? { id, request, ...spot } : []
     })
     const job = pick(waiting, which)
     if (!job) return
-    const { id, room, group } = job
-    const args = [id, group, 'room', group, 0, '', 0, '0', ...packPatch(patch)]
-    const reply = await redis.moveJob(keys.room(room), keys.room(room), ...args)
-    reference.hasten(id, patch, reply)
+    const { id, request, room, group } = job
+    const move = (where: string) => {
+      const args = [id, where, 'room', group, 0, '', 0, '0', ...packPatch(patch)]
+      return redis.moveJob(keys.room(room), keys.room(room), ...args)
+    }
+    const reply = await move(group)
+    const lane = request && laneOf(group, hostOf(unpackRequest(request).url))
+    reference.hasten(id, patch, reply === 'absent' && lane ? await move(lane) : reply)
   }
 
   /** It remembers nothing: what it held must come back by itself. Another one takes its place. */
