@@ -428,6 +428,11 @@ export type GetJobsQuery = {
   cursor?: string | undefined
 }
 
+export type DeleteJobsIdQuery = {
+  /** `1`: only when nothing is to come, neither a download nor a callback; else 409 */
+  over?: '0' | '1' | undefined
+}
+
 export type PostRetryBody = {
   state?: 'callback_failed' | 'failed' | undefined
   aggr_id?: string | undefined

@@ -48,8 +48,10 @@ export interface Client {
   page(query: GetJobsQuery, options?: Stoppable): Promise<JobList>
   /** All jobs of a state, page by page. */
   list(query: Omit<GetJobsQuery, 'cursor'>, options?: Stoppable): AsyncGenerator<JobSummary>
-  /** A job that rests is deleted with its file. */
+  /** A job that rests, or was delivered, is deleted with its file. */
   cancel(id: string, options?: Stoppable): Promise<Cancelled>
+  /** Deletes a job that is over, with its file; one that is not is left as it is, and the API says 409. */
+  delete(id: string, options?: Stoppable): Promise<Cancelled>
   /** Queues one failed callback again. */
   retry(id: string, options?: Stoppable): Promise<Accepted>
   /** Queues at most `count` again; repeat it while there is `more`. */
@@ -93,6 +95,10 @@ export function downloader(options: HttpOptions): Client {
     },
     async cancel(id, { signal } = {}) {
       return (await api.json<Cancelled>(`/jobs/${at(id)}`, { method: 'DELETE', signal })).body
+    },
+    async delete(id, { signal } = {}) {
+      const request = { method: 'DELETE', query: { over: '1' }, signal } as const
+      return (await api.json<Cancelled>(`/jobs/${at(id)}`, request)).body
     },
     async retry(id, { signal } = {}) {
       return (await api.json<Accepted>(`/retry/${at(id)}`, { method: 'POST', signal })).body

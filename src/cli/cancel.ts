@@ -1,21 +1,22 @@
-import { createInterface } from 'node:readline'
 import { ApiProblem } from '#client'
 import { printable } from '../printable.ts'
-import { type Context, command, UsageError } from './command.ts'
+import { command, UsageError } from './command.ts'
+import { linesOf } from './file-lines.ts'
 
 export const cancel = command({
   help: `Usage: downloader cancel ID... | -  [--json] [--api URL]
 
-Takes jobs back: nobody is called, and a file that is stored already is deleted. A job that rests is deleted with its
-file. - reads the ids from standard input, one on each line. A job whose callback was delivered cannot be taken back.
-Exits with 1 when one could not be taken back.
+Takes jobs back: nobody is called, and a file that is stored already is deleted. A job that rests, or was delivered, is
+deleted with its file; \`delete\` does only that. - reads the ids from standard input, one on each line.
+Exits with 1 when there is no such job.
 `,
   options: {},
   async run(_, args, context) {
     if (args.length === 0) throw new UsageError('ID is missing; - is standard input')
-    const { client, json, print, note, signal } = context
+    const { client, json, print, note, input, signal } = context
     let allWell = true
-    for await (const id of args[0] === '-' ? idsOf(context) : args) {
+    for await (const line of args[0] === '-' ? linesOf(input) : args) {
+      const id = line.trim()
       try {
         const answer = await client.cancel(id, { signal })
         print(json ? JSON.stringify(answer) : `${answer.id} ${answer.state}`)
@@ -29,7 +30,3 @@ Exits with 1 when one could not be taken back.
     return allWell
   },
 })
-
-async function* idsOf({ input }: Context): AsyncGenerator<string> {
-  for await (const line of createInterface({ input })) if (line.trim() !== '') yield line.trim()
-}

@@ -1,6 +1,6 @@
 import type { Command } from './command.ts'
 
-/** The commands that talk to the API, each read only when it is wanted. */
+/** The commands for daily work, each read only when it is wanted. */
 const commands: Record<string, () => Promise<Command>> = {
   enqueue: async () => (await import('./enqueue.ts')).enqueue,
   get: async () => (await import('./get.ts')).get,
@@ -10,11 +10,13 @@ const commands: Record<string, () => Promise<Command>> = {
   why: async () => (await import('./why.ts')).why,
   retry: async () => (await import('./retry.ts')).retry,
   cancel: async () => (await import('./cancel.ts')).cancel,
+  delete: async () => (await import('./delete.ts')).deletion,
   aggregations: async () => (await import('./aggregations.ts')).aggregations,
   pause: async () => (await import('./aggregations.ts')).pause,
   resume: async () => (await import('./aggregations.ts')).resume,
   limit: async () => (await import('./aggregations.ts')).limit,
   tail: async () => (await import('./tail.ts')).tail,
+  files: async () => (await import('./files.ts')).files,
   config: async () => (await import('./config.ts')).config,
 }
 
@@ -26,11 +28,14 @@ export const COMMANDS_HELP = `  downloader enqueue [FILE|-] [--wait]            
   downloader get URL [-o FILE]                      downloads one file, and brings it here
   downloader status | aggregations | jobs | job ID | why ID
                                                     what there is, and what it waits for
-  downloader retry | cancel                         queues again what failed; takes back what is not wanted
+  downloader retry | cancel | delete                queues again what failed; takes back what is not wanted; deletes
+                                                    files before their time, also by an access log
   downloader pause AGGR | resume AGGR | limit AGGR N
                                                     how fast an aggregation goes
   downloader tail                                   what happens to jobs, live
+  downloader files [--delete]                       files that belong to no job
   downloader config check | print                   whether the configuration is right, and what it comes to
 
-  These talk to the API at --api URL, with DOWNLOADER_TOKEN where it wants a token; each has its --help.
+  These talk to the API at --api URL, with DOWNLOADER_TOKEN where it wants a token (files and config look at this
+  machine's configuration instead); each has its --help.
 `

@@ -85,7 +85,9 @@ function readTree(file: string): Tree {
     const tree: unknown = JSON.parse(text)
     if (typeof tree === 'object' && tree !== null && !Array.isArray(tree)) return tree as Tree
   } catch (error) {
-    throw new ConfigError(`${file}: is not JSON: ${(error as Error).message}`)
+    // Node quotes what stands around the mistake, which may be a secret
+    const why = (error as Error).message.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON$/s, '')
+    throw new ConfigError(`${file}: is not JSON: ${why}`)
   }
   throw new ConfigError(`${file}: must hold a JSON object`)
 }

@@ -143,3 +143,9 @@ export function filePath(id: string, subpath?: string): string {
   const own = `${id.slice(0, 3)}/${id}`
   return subpath ? `${subpath}/${own}` : own
 }
+
+/** The id of the job whose file would lie at a path or in a URL like this one, see `filePath`. */
+export function idOfFile(path: string): string | undefined {
+  const [folder, id = ''] = path.split('/').slice(-2)
+  return isJobId(id) && folder === id.slice(0, 3) ? id : undefined
+}

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
-import { pause } from '../deadline.ts'
 import type { Log } from '../log.ts'
+import { type Checks, readiness } from './readiness.ts'
 
 export interface MonitorOptions {
   host: string
@@ -14,21 +14,16 @@ export interface MonitorOptions {
   log: Log
 }
 
-/** What must work so that jobs can be done, by name; each rejects with what is wrong. */
-export type Checks = Record<string, () => Promise<void>>
-
-const CHECK_MS = 1000
-
 /** `/metrics`, `/livez` and `/readyz` of a worker, on a port of their own, until it is closed. */
 export async function startMonitor({ host, port, registry, checks, log }: MonitorOptions) {
   if (port === 0) return { close: async () => {} }
-  const examine = examiner(checks)
+  const examine = readiness(checks)
   const routes: Record<string, () => Promise<Answer>> = {
     '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
     '/livez': async () => ({ status: 200, body: 'OK' }),
     '/readyz': async () => {
-      const complaints = await examine()
-      return complaints.length > 0 ? { status: 503, body: complaints.join('\n') } : { status: 200, body: 'OK' }
+      const { ready, lines } = await examine()
+      return { status: ready ? 200 : 503, body: lines.join('\n') }
     },
   }
 
@@ -69,32 +64,3 @@ interface Answer {
 }
 
 const notAllowed: Answer = { status: 405, body: 'Method Not Allowed', headers: { allow: 'GET, HEAD' } }
-
-/** What is wrong, a line each. A check that does not answer is not asked again before it does. */
-function examiner(checks: Checks): () => Promise<string[]> {
-  const underWay = new Map<string, Promise<string | undefined>>()
-
-  function ask(name: string, check: () => Promise<void>): Promise<string | undefined> {
-    const asked = check()
-      .then(
-        () => undefined,
-        (error: Error) => error.message,
-      )
-      .finally(() => underWay.delete(name))
-    underWay.set(name, asked)
-    return asked
-  }
-
-  return async () => {
-    const over = new AbortController()
-    const late = pause(CHECK_MS, over.signal).then(() => 'does not answer')
-    const complaints = await Promise.all(
-      Object.entries(checks).map(async ([name, check]) => {
-        const complaint = await Promise.race([underWay.get(name) ?? ask(name, check), late])
-        return complaint === undefined ? [] : [`${name}: ${complaint}`]
-      }),
-    )
-    over.abort()
-    return complaints.flat()
-  }
-}

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { newMetrics } from '../metrics/metrics.ts'
 import { startMonitor } from '../metrics/monitor.ts'
 import { processMetrics } from '../metrics/process-metrics.ts'
+import { type Check, KEEP_MS, seldom } from '../metrics/readiness.ts'
 import { workerMetrics } from '../metrics/worker-metrics.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { guardedAgent } from '../net/agent.ts'
@@ -20,6 +21,7 @@ import { reporting } from '../reporting.ts'
 import { tally } from '../tally.ts'
 import type { Tracer } from '../tracing/tracer.ts'
 import { work } from '../worker.ts'
+import type { Backend } from './backends/backend.ts'
 import { createBackends } from './backends/backends.ts'
 import type { BackendsConfig } from './backends/config.ts'
 import type { NotifierConfig } from './config.ts'
@@ -74,7 +76,7 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
     host: notifier.metrics_host,
     port: notifier.metrics_port,
     registry: metrics.registry,
-    checks: { redis: queueOf(redis, keys).probe },
+    checks: { all: { redis: queueOf(redis, keys).probe }, any: probesOf(backends) },
     log,
   })
   const said = logDelivery(log)
@@ -131,4 +133,12 @@ export async function runNotifier(options: NotifierOptions, stop: AbortSignal): 
     subscriber.disconnect()
     log.info({ instance }, 'notifier stopped')
   }
+}
+
+/** A backend without a probe depends on nothing but the receivers that jobs name. */
+function probesOf(backends: Partial<Record<CallbackType, Backend>>): Record<string, Check> {
+  const probes = Object.entries(backends).map(([type, { probe }]): [string, Check] => {
+    return [type, probe ? seldom(probe, KEEP_MS) : async () => {}]
+  })
+  return Object.fromEntries(probes)
 }

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { newMetrics } from '../metrics/metrics.ts'
 import { startMonitor } from '../metrics/monitor.ts'
 import { processMetrics } from '../metrics/process-metrics.ts'
+import { KEEP_MS, seldom } from '../metrics/readiness.ts'
 import { workerMetrics } from '../metrics/worker-metrics.ts'
 import { addressGuard } from '../net/address-guard.ts'
 import { resolver } from '../net/resolver.ts'
@@ -102,7 +103,14 @@ export async function runProcessor(
     host: processor.metrics_host,
     port: processor.metrics_port,
     registry: metrics.registry,
-    checks: { redis: queue.probe, disk: async () => mustHaveRoom(disk), folders: () => mustBeWritable(dirs) },
+    checks: {
+      all: {
+        redis: queue.probe,
+        disk: async () => mustHaveRoom(disk),
+        folders: () => mustBeWritable(dirs),
+        ...(storage.probe && { storage: seldom(storage.probe, KEEP_MS) }),
+      },
+    },
     log,
   })
   const said = logAttempt(log, urlQueries)

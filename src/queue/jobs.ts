@@ -29,10 +29,10 @@ export interface Sighting {
 }
 
 /**
- * What cancelling did: `cancelling`: whoever works on it was told to stop; `expired`: it rested, and its record and its
- * file are being deleted; `over`: nothing, for it was delivered.
+ * What cancelling did: `cancelling`: whoever works on it was told to stop; `expired`: it was over, and its record and its
+ * file are being deleted; `awaited`: nothing, for something is still to be done with it.
  */
-export type Cancellation = 'cancelled' | 'cancelling' | 'expired' | 'over'
+export type Cancellation = 'cancelled' | 'cancelling' | 'expired' | 'awaited'
 
 /** What only the workers' configuration says. */
 export interface Horizons {
@@ -65,14 +65,20 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
   }
 
   /** Undefined when it was somewhere else by then. */
-  async function cancelHere({ job, where }: Sighting): Promise<Cancellation | undefined> {
+  async function cancelHere({ job, where, nowMs }: Sighting): Promise<Cancellation | undefined> {
     if (where.kind === 'rest') {
       if (where.reason === 'cancelled') return 'cancelled'
       const reply = await queue.wake(job.id, where.reason, { kind: 'expired' })
       return reply === 'woken' ? 'expired' : undefined
     }
-    if (storageOf(where.room) !== undefined) return job.cancelled ? 'cancelled' : 'over'
     const room = keys.room(where.room)
+    if (storageOf(where.room) !== undefined) {
+      if (where.kind === 'pending' && where.startsMs > nowMs) {
+        const [target, ...args] = moveTo(keys, room, { kind: 'room', room: where.room, group: where.group })
+        if ((await redis.moveJob(room, target, job.id, pendingIn(where), 'room', ...args)) !== 'moved') return undefined
+      }
+      return job.cancelled ? 'cancelled' : 'expired'
+    }
     if (where.kind === 'claimed') return (await redis.cancelClaim(room, job.id)) === 1 ? 'cancelling' : undefined
     const { place, patch } = nextPlace(job, { kind: 'cancelled' })
     if (place.kind !== 'room' && place.kind !== 'rest') throw new Error(`cancelling leads to ${place.kind}`)
@@ -83,12 +89,16 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
 
   return {
     /**
-     * Cancels a job: what is pending at once, what runs soon. What rests is deleted with its file.
+     * Cancels a job: what is pending at once, what runs soon. What is over is deleted with its file: what rests, and what was
+     * delivered, also before its time.
+     *
+     * @param overOnly leaves alone what somebody still waits for: a download, or a callback, also one that failed
      */
-    async cancel(id: string): Promise<Cancellation | 'unknown'> {
+    async cancel(id: string, overOnly = false): Promise<Cancellation | 'unknown'> {
       for (let looks = 1; looks <= LOOKS; looks++) {
         const sighting = await look(id)
         if (!sighting) return 'unknown'
+        if (overOnly && !isOver(sighting.where)) return 'awaited'
         const cancellation = await cancelHere(sighting)
         if (cancellation) return cancellation
       }
@@ -185,6 +195,11 @@ function whereaboutsOf(kind: string | undefined, spot: Spot, at: number): Wherea
   if (kind === 'claimed') return { kind, room, group, leaseEndsMs: at }
   if (kind === 'rest') return { kind, reason: room as RestReason, sinceMs: at }
   return undefined
+}
+
+/** Whether nothing is left to do with a job but to delete its file. */
+function isOver(where: Whereabouts): boolean {
+  return where.kind === 'rest' ? where.reason !== 'callback-failed' : storageOf(where.room) !== undefined
 }
 
 function retryOf(job: Job, { room }: Spot, { downloadRetries, deliveryRetries }: Horizons): Waiting['retry'] {

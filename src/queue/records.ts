@@ -2,7 +2,7 @@ import type { Job } from '../jobs/job.ts'
 import { unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import { type Keys, pendingIn } from './keys.ts'
-import type { Client } from './redis.ts'
+import { type Client, RedisUnavailable } from './redis.ts'
 
 /** A job in a list, and where it was then. */
 export interface Listed {
@@ -39,4 +39,25 @@ function setOf(keys: Keys, where: Whereabouts): string {
 function timed(where: Whereabouts, ms: number): Whereabouts {
   if (where.kind === 'rest') return { ...where, sinceMs: ms }
   return where.kind === 'pending' ? { ...where, startsMs: ms } : { ...where, leaseEndsMs: ms }
+}
+
+/**
+ * Which of these jobs there are, and how many were ever accepted, in one round trip.
+ *
+ * @param ids a few hundred at most
+ */
+export async function existing(
+  redis: Client,
+  keys: Keys,
+  ids: string[],
+): Promise<{ known: Set<string>; accepted: number }> {
+  const pipeline = redis.pipeline()
+  for (const id of ids) pipeline.exists(keys.request(id), keys.state(id))
+  const replies = (await pipeline.hget(keys.totals, 'accepted').exec()) ?? []
+  const values = replies.map(([error, value]) => {
+    if (error) throw error
+    return value
+  })
+  if (values.length !== ids.length + 1) throw new RedisUnavailable('Redis did not answer all that it was asked')
+  return { known: new Set(ids.filter((_, i) => values[i] !== 0)), accepted: Number(values.at(-1) ?? 0) }
 }

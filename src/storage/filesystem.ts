@@ -7,7 +7,7 @@ import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
 import { diskLanes } from './disk-lanes.ts'
 import { inTurn } from './in-turn.ts'
-import type { PutOptions, Storage, TempFile } from './storage.ts'
+import type { PutOptions, Storage, StoredFile, TempFile } from './storage.ts'
 
 /** fsyncs of large files at once: libuv's pool has four threads, and some stay free for everything else. */
 const SYNCS = 2
@@ -54,6 +54,15 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
       })
     },
 
+    async *list(signal) {
+      try {
+        yield* filesIn(root, '', signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw storageFailure(error, 'listed')
+      }
+    },
+
     async sweep() {
       const folder = path.join(root, COPIES)
       const entries = await opendir(folder).catch(() => undefined)
@@ -95,6 +104,24 @@ export function filesystemStorage({ rootdir }: { rootdir: string }): Storage {
       await rm(copy, { force: true })
     }
   }
+}
+
+/** Links are not followed. What goes away meanwhile is passed over. */
+async function* filesIn(root: string, folder: string, signal: AbortSignal): AsyncGenerator<StoredFile> {
+  const entries = await opendir(path.join(root, folder)).catch(unlessGone)
+  if (!entries) return
+  for await (const entry of entries) {
+    signal.throwIfAborted()
+    const relative = folder === '' ? entry.name : `${folder}/${entry.name}`
+    if (entry.isDirectory() && relative !== COPIES) yield* filesIn(root, relative, signal)
+    if (!entry.isFile()) continue
+    const info = await stat(path.join(root, relative)).catch(unlessGone)
+    if (info) yield { path: relative, size: info.size, modifiedMs: info.mtimeMs }
+  }
+}
+
+function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
 
 /** Paths come from us, so one that could leave the root is a bug. */

@@ -1,9 +1,10 @@
+import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import pLimit from 'p-limit'
 import type { S3Config } from './config.ts'
 import { inTurn } from './in-turn.ts'
 import { putInParts, putWhole } from './s3-put.ts'
 import { s3Requests } from './s3-requests.ts'
-import type { PutOptions, Storage, TempFile } from './storage.ts'
+import type { PutOptions, Storage, StoredFile, TempFile } from './storage.ts'
 
 export type ObjectStoreOptions = Pick<S3Config, 'region' | 'endpoint' | 'force_path_style' | 'checksum'> & {
   /** Objects larger than this go up in parts of this size; S3 wants at least 5 MiB. */
@@ -52,6 +53,35 @@ export function objectStore({
       )
     },
 
+    async *list(bucket: string, signal: AbortSignal): AsyncGenerator<StoredFile> {
+      let page: ListObjectsV2CommandOutput | undefined
+      do {
+        const after = page?.NextContinuationToken
+        const input = { Bucket: bucket, ...(after !== undefined && { ContinuationToken: after }) }
+        page = await requests.send({ bucket }, (s3, options) => s3.listObjectsV2(input, options), signal)
+        for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
+          signal.throwIfAborted()
+          if (LastModified) yield { path: Key, size: Size, modifiedMs: LastModified.getTime() }
+        }
+      } while (page.NextContinuationToken !== undefined)
+    },
+
+    /**
+     * Asks for a single key. Not with HEAD, whose refusal has no body: this one says whether it is our credentials that are
+     * refused, or only the right to list, which is not needed to store anything.
+     */
+    async probe(bucket: string, signal: AbortSignal): Promise<void> {
+      await requests.send(
+        { bucket },
+        async (s3, options) => {
+          await s3.listObjectsV2({ Bucket: bucket, MaxKeys: 1 }, options).catch((error: Error) => {
+            if (error.name !== 'AccessDenied') throw error
+          })
+        },
+        signal,
+      )
+    },
+
     close: () => requests.close(),
   }
 }
@@ -69,6 +99,8 @@ export function s3Storage(config: Omit<S3Config, 'type'> & ObjectStoreOptions): 
       return { moved: false }
     },
     delete: (path, signal) => store.delete(bucket, path, signal),
+    list: (signal) => store.list(bucket, signal),
+    probe: (signal) => store.probe(bucket, signal),
     close: () => store.close(),
   }
 }

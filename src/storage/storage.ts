@@ -24,6 +24,16 @@ export interface Put {
   moved: boolean
 }
 
+/** A file as it lies in a storage. */
+export interface StoredFile {
+  /** Relative, as it was put. */
+  path: string
+  /** bytes */
+  size: number
+  /** When it was written, ms since the epoch, by the storage's clock. */
+  modifiedMs: number
+}
+
 /** Where files rest. Every implementation passes `test/conformance/storage.ts`. */
 export interface Storage {
   /** Names the deletions room of what is stored here: `filesystem`, `s3:<region>/<bucket>`. */
@@ -40,6 +50,16 @@ export interface Storage {
 
   /** Removes a file; one that is not there is fine. @throws {JobError} `storage.*` */
   delete(path: string, signal: AbortSignal): Promise<void>
+
+  /**
+   * Every file that there is, whoever put it there, in no order; of what is under way nothing. Holds a page at a time.
+   *
+   * @throws {JobError} `storage.*`
+   */
+  list(signal: AbortSignal): AsyncIterable<StoredFile>
+
+  /** Resolves when files could be put here now, as far as can be told without one. @throws {JobError} `storage.*` */
+  probe?(signal: AbortSignal): Promise<void>
 
   /** Removes what interrupted `put`s left behind, if the storage keeps any of it. */
   sweep?(): Promise<void>

@@ -131,6 +131,7 @@ describe('the configuration', () => {
 
   it('says what is wrong with the file itself', () => {
     assertWrong('{', /config\.json: is not JSON/)
+    assertWrong('{"api": {"tokens": [s3cr3t]}}', /config\.json: is not JSON: (?!.*s3cr3t)/)
     assertWrong('[]', /config\.json: must hold a JSON object/)
     assert.throws(() => loadConfig(path.join(dir, 'absent.json'), {}), /absent\.json: cannot be read: ENOENT/)
   })

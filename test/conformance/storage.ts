@@ -139,6 +139,27 @@ function conformance(harness: () => StorageHarness, kind: string): void {
     assert.equal(left, !moved)
   })
 
+  it('lists all that is stored, with size and time, page by page', async () => {
+    const content = randomBytes(123)
+    const before = Date.now()
+    await put(content, 'with space/ü%20?#&+/lis/listed')
+    const listed = new Map<string, { size: number; modifiedMs: number }>()
+    for await (const { path, ...rest } of harness().storage.list(never())) listed.set(path, rest)
+    assert.deepEqual([...listed.keys()].sort(), (await harness().list()).sort())
+    const { size, modifiedMs = 0 } = listed.get('with space/ü%20?#&+/lis/listed') ?? {}
+    assert.equal(size, 123)
+    assert.ok(Math.abs(modifiedMs - before) < 60_000)
+  })
+
+  it('stops listing when it is told to', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const listing = async () => {
+      for await (const _ of harness().storage.list(controller.signal)) controller.abort(reason)
+    }
+    await assert.rejects(listing(), (error) => error === reason)
+  })
+
   it('keeps nothing but what was stored', async () => {
     const paths = await harness().list()
     assert.ok(paths.length > 50)

@@ -122,26 +122,89 @@ describe('cancelling a job', () => {
     assert.equal(claim?.job.cancelled, true)
   })
 
-  test('does nothing to one that was delivered, and deletes what rests', async (q) => {
-    const delivered = await downloaded(q)
+  /** One that was called back, and whose file waits for a minute. */
+  async function delivered(q: TestQueue): Promise<string> {
+    const id = await downloaded(q)
     const callbacks = q.room({ name: 'callbacks:http', groupLimit: 1 })
     const [claim] = await q.claim(callbacks)
     assert.ok(claim)
     const place = { kind: 'room', room: 'deletions:files', group: 'files', delayMs: 60_000, shrink: true } as const
     await q.settle(callbacks, claim, place, { deliveries: 1 })
+    return id
+  }
+  const deletions = (q: TestQueue) => q.room({ name: 'deletions:files', groupLimit: 9 })
+
+  test('does nothing to one that there is not', async (q) => {
+    await delivered(q)
     const before = await q.contents()
-    assert.equal(await cancel(q, delivered), 'over')
     assert.equal(await cancel(q, 'AAAAAAAAAAAAAA'), 'unknown')
     assert.deepEqual(await q.contents(), before)
+  })
 
+  test('deletes what rests', async (q) => {
     const failed = await downloaded(q)
-    const [other] = await q.claim(callbacks)
-    assert.ok(other)
-    await q.settle(callbacks, other, { kind: 'rest', reason: 'callback-failed' }, { deliveries: 1, tags: ['of:group'] })
+    const callbacks = q.room({ name: 'callbacks:http', groupLimit: 1 })
+    const [claim] = await q.claim(callbacks)
+    assert.ok(claim)
+    await q.settle(callbacks, claim, { kind: 'rest', reason: 'callback-failed' }, { deliveries: 1, tags: ['of:group'] })
     assert.equal(await cancel(q, failed), 'expired')
-    const [deletion] = await q.claim(q.room({ name: 'deletions:files', groupLimit: 9 }))
+    const [deletion] = await q.claim(deletions(q))
     assert.equal(deletion?.job.id, failed)
-    assert.equal(await cancel(q, failed), 'over')
+    assert.equal(await cancel(q, failed), 'expired', 'while it is being deleted')
+  })
+
+  test('lets the file of one that was delivered go at once, once, and before those that keep their time', async (q) => {
+    const ids = [await delivered(q), await delivered(q)]
+    const [first = '', second = ''] = ids
+    assert.deepEqual(await q.claim(deletions(q), 5), [])
+    assert.equal(await cancel(q, second), 'expired')
+    await q.check()
+    await q.travel(1)
+    const before = await q.contents()
+    assert.equal(await cancel(q, second), 'expired')
+    assert.deepEqual(await q.contents(), before)
+    const claims = await q.claim(deletions(q), 5)
+    assert.deepEqual(
+      claims.map(({ job }) => [job.id, job.result?.path]),
+      [[second, result.path]],
+    )
+    const [claim] = claims
+    assert.ok(claim)
+    await q.settle(deletions(q), claim, { kind: 'gone' })
+    assert.equal(await cancel(q, second), 'unknown')
+    await q.travel(60_000)
+    assert.deepEqual(
+      (await q.claim(deletions(q), 5)).map(({ job }) => job.id),
+      [first],
+    )
+  })
+
+  test('wakes a processor that sleeps until the next deletion', async (q) => {
+    const id = await delivered(q)
+    await using worker = startWorker(q, { room: deletions(q), run: async () => ({ kind: 'deleted' }) })
+    assert.equal(await cancel(q, id), 'expired')
+    await until('it is gone', async () => (await q.queue.find(id)) === undefined, 2000)
+    assert.equal(worker.runs.length, 1)
+  })
+
+  test('leaves alone what somebody waits for, when only what is over shall go', async (q) => {
+    const jobs = jobsOf(q.redis, q.keys, q.queue)
+    const pending = await q.add()
+    assert.equal(await jobs.cancel(pending, true), 'awaited')
+    const [claim] = await q.claim(q.room())
+    assert.ok(claim)
+    assert.equal(await jobs.cancel(pending, true), 'awaited')
+    const place = { kind: 'room', room: 'callbacks:http', group: receiver } as const
+    await q.settle(q.room(), claim, place, { attempts: 1, result, storage: 'files' })
+    assert.equal(await jobs.cancel(pending, true), 'awaited')
+    const callbacks = q.room({ name: 'callbacks:http', groupLimit: 1 })
+    const [callback] = await q.claim(callbacks)
+    assert.ok(callback)
+    assert.equal(await jobs.cancel(pending, true), 'awaited')
+    await q.settle(callbacks, callback, { kind: 'rest', reason: 'callback-failed' }, { deliveries: 1 })
+    assert.equal(await jobs.cancel(pending, true), 'awaited')
+    for (const id of [await delivered(q)]) assert.equal(await jobs.cancel(id, true), 'expired')
+    assert.equal((await q.check()).rest.get('callback-failed')?.size, 1)
   })
 
   test('happens once, whoever asks', async (q) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { JobView } from '../../src/api/schemas/job.ts'
@@ -19,10 +20,10 @@ describe('the commands', () => {
     await origin[Symbol.asyncDispose]()
   })
 
-  const begin = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-    startRole([...args, '--api', service.url, '-c', service.configFile], { cwd: service.dir, env })
-  async function run(args: string[], env?: NodeJS.ProcessEnv) {
-    const role = begin(args, env)
+  const begin = (args: string[], env: NodeJS.ProcessEnv = {}, input = '') =>
+    startRole([...args, '--api', service.url, '-c', service.configFile], { cwd: service.dir, env, input })
+  async function run(args: string[], env?: NodeJS.ProcessEnv, input?: string) {
+    const role = begin(args, env, input)
     return { code: await role.ended, out: role.stdout(), err: role.stderr() }
   }
   const json = (out: string) =>
@@ -104,6 +105,82 @@ describe('the commands', () => {
     assert.equal((await run(['retry', 'AAAAAAAAAAAAAA'])).code, 1)
   })
 
+  describe('delete', () => {
+    const stored = (id: string) => existsSync(path.join(service.root, id.slice(0, 3), id))
+    const stateOf = async (id: string) => ((await (await service.get(`/jobs/${id}`)).json()) as JobView).state
+    async function delivered(): Promise<string> {
+      const { job_id } = await service.download({ url: origin.on('/file', 'hello') })
+      await eventually(async () => assert.equal(await stateOf(job_id), 'delivered'))
+      return job_id
+    }
+
+    it('removes what an access log says was fetched, and says what it did', async () => {
+      const [whole = '', part = '', missed = '', other = ''] = await Promise.all([1, 2, 3, 4].map(delivered))
+      const request = (id: string, method: string, status: number) =>
+        `192.0.2.1 - - [01/Feb/2026:10:00:00 +0000] "${method} /base/${id.slice(0, 3)}/${id}?x=1 HTTP/1.1" ${status} 5 "-" "curl"`
+      const log = [
+        request(whole, 'GET', 200),
+        request(whole, 'GET', 200),
+        request(part, 'GET', 206),
+        request(missed, 'HEAD', 200),
+        request(missed, 'GET', 404),
+        `192.0.2.1 - - [01/Feb/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "http://x.test/base/${other.slice(0, 3)}/${other}" "curl"`,
+        request('AAAAAAAAAAAAAA', 'GET', 200),
+        'no line of a log',
+      ].join('\n')
+      const tried = await run(['delete', '-', '--dry-run'], {}, log)
+      assert.deepEqual([tried.code, tried.out], [0, `${whole} would be deleted\n`])
+      assert.match(tried.err, /^1 job would be deleted, 1 gone already, 0 kept$/m)
+      assert.ok(stored(whole))
+
+      const { code, out, err } = await run(['delete', '-'], {}, log)
+      assert.deepEqual([code, out], [0, `${whole} deleted\n`])
+      assert.match(err, /^1 job deleted, 1 gone already, 0 kept$/m)
+      await eventually(() => assert.ok(!stored(whole)))
+      assert.deepEqual([part, missed, other].map(stored), [true, true, true])
+      const again = await run(['delete', '-', '--json'], {}, log)
+      assert.equal(again.code, 0)
+      assert.deepEqual(
+        json(again.out)
+          .map(({ id }) => id)
+          .sort(),
+        [whole, 'AAAAAAAAAAAAAA'].sort(),
+      )
+    })
+
+    it('keeps what is to be called back, names it, and exits with 1', async () => {
+      service.receiver.answer = () => 500
+      const failed = await service.enqueue({ url: origin.on('/file', 'hello') })
+      await eventually(async () => assert.equal(await stateOf(failed), 'callback_failed'))
+      service.receiver.answer = () => 200
+      const fine = await delivered()
+      const url = `http://files.test/base/${fine.slice(0, 3)}/${fine}`
+      for (const flags of [['--dry-run'], []]) {
+        const { code, out, err } = await run(['delete', failed, url, ...flags])
+        assert.equal(code, 1)
+        assert.match(out, new RegExp(`^${fine} `))
+        assert.match(err, new RegExp(`${failed} .+\\n1 job .+, 1 kept$`, 'm'))
+      }
+      assert.ok(stored(failed))
+      await eventually(() => assert.ok(!stored(fine)))
+    })
+
+    it('takes nothing for an id that is none', async () => {
+      for (const args of [[], ['nonsense'], ['http://files.test/abc/defghijklmnopq'], ['-', '--parallel', '0']]) {
+        assert.equal((await run(['delete', ...args])).code, 2, args.join(' '))
+      }
+    })
+
+    it('passes over lines of other things, a few requests at once', async () => {
+      const ids = await Promise.all(Array.from({ length: 40 }, delivered))
+      const noise = Array.from({ length: 50 }, (_, i) => `/other/${i}`).join('\n')
+      const { code, err } = await run(['delete', '-', '--parallel', '4'], {}, ids.join(`\n${noise}\n`))
+      assert.equal(code, 0)
+      assert.match(err, /^40 jobs deleted, 0 gone already, 0 kept$/m)
+      await eventually(() => assert.ok(!ids.some(stored)))
+    })
+  })
+
   it('tail shows what happens', async () => {
     const tail = begin(['tail', '--aggr', 'live', '--json'])
     const seen = () =>
@@ -129,13 +206,30 @@ describe('the commands', () => {
   it('config print masks secrets, and config check exits with 1 when something is wrong', async () => {
     const env = {
       DOWNLOADER_REDIS__URL: 'redis://user:hidden1@redis.test:6379/0',
-      DOWNLOADER_API__TOKENS: '["hidden2"]',
-      DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'hidden3',
-      DOWNLOADER_PROCESSOR__REQUEST_HEADERS: '{"X-Key":"hidden4","User-Agent":"shown"}',
+      DOWNLOADER_REDIS__SENTINEL: '["127.0.0.1:26379"]',
+      DOWNLOADER_REDIS__MASTER_NAME: 'main',
+      DOWNLOADER_REDIS__SENTINEL_PASSWORD: 'hidden2',
+      DOWNLOADER_API__TOKENS: '["hidden3","hidden4"]',
+      DOWNLOADER_BACKENDS__HTTP__SIGNING_SECRET: 'hidden5',
+      DOWNLOADER_BACKENDS__KAFKA: JSON.stringify({
+        'bootstrap.servers': 'kafka.test:9092',
+        'sasl.username': 'shown',
+        'sasl.password': 'hidden6',
+        'ssl.key.password': 'hidden7',
+        'ssl.key.pem': 'hidden8',
+        'sasl.jaas.config': 'username="x" password="hidden9";',
+        'sasl.oauthbearer.client.secret': 'hidden10',
+      }),
+      DOWNLOADER_BACKENDS__SQS: '{"region":"eu-west-1","endpoint":"https://key:hidden11@sqs.test"}',
+      DOWNLOADER_PROCESSOR__REQUEST_HEADERS: '{"X-Key":"hidden12","X-Number":4711,"User-Agent":"shown"}',
+      DOWNLOADER_PROCESSOR__DOWNLOAD_URL: 'https://user:hidden13@files.test/base',
+      DOWNLOADER_NOTIFIER__DOWNLOAD_URL: 'https://files.test/base?key=hidden14',
+      DOWNLOADER_TRACING__OTLP_URL: 'https://hidden15@collector.test/v1?key=hidden16',
     }
     const { code, out } = await run(['config', 'print'], env)
     assert.equal(code, 0)
-    assert.doesNotMatch(out, /hidden/)
+    assert.doesNotMatch(out, /hidden|4711/)
+    assert.match(out, /https:\/\/\(masked\)@collector\.test\/v1\?\(masked\)/)
     assert.match(out, /redis:\/\/user:\(masked\)@redis\.test/)
     assert.match(out, /shown/)
     const wrong = await run(['config', 'check'], { DOWNLOADER_API__PORT: 'x' })

@@ -128,11 +128,39 @@ describe('looking at a job', () => {
       await eventually(async () => assert.equal((await service.get(`/jobs/${id}`)).status, 404))
     })
 
-    it('is refused when it was delivered, and when it is not there', async () => {
+    it('loses its file before its time when it was delivered', async () => {
       const { job_id } = await service.download({ url: origin.on('/delivered', 'content') })
       await eventually(async () => assert.equal((await look(job_id)).state, 'delivered'))
-      assert.deepEqual(await cancel(job_id), [409, undefined])
-      assert.deepEqual(await cancel('AAAAAAAAAAAAAA'), [404, undefined])
+      assert.ok(Date.parse((await look(job_id)).starts_at ?? '') > Date.now() + 3_000_000)
+      const file = path.join(service.root, job_id.slice(0, 3), job_id)
+      assert.ok(existsSync(file))
+      assert.deepEqual(await cancel(job_id), [202, 'expired'])
+      await eventually(async () => assert.equal((await service.get(`/jobs/${job_id}`)).status, 404), 2000)
+      assert.ok(!existsSync(file))
+      assert.deepEqual(await cancel(job_id), [404, undefined])
+    })
+
+    it('keeps its file while it is to be called back, if only what is over shall go', async () => {
+      let refuse = () => {}
+      service.receiver.answer = (_, _request, response) => {
+        refuse = () => void response.writeHead(500).end()
+        return undefined
+      }
+      const id = await service.enqueue({ url: origin.on('/awaited', 'content') })
+      await eventually(async () => assert.equal((await look(id)).state, 'callback_running'))
+      const problem = await service.send('DELETE', `/jobs/${id}?over=1`)
+      assert.equal(problem.status, 409)
+      assert.match(((await problem.json()) as { detail: string }).detail, /is not over/)
+      service.receiver.answer = () => 200
+      await eventually(() => refuse())
+      await eventually(async () => assert.equal((await look(id)).state, 'callback_failed'))
+      assert.deepEqual(await cancel(`${id}?over=1`), [409, undefined])
+      await service.post(`/retry/${id}`)
+      await eventually(async () => assert.equal((await look(id)).state, 'delivered'))
+      assert.ok(existsSync(path.join(service.root, id.slice(0, 3), id)))
+      assert.deepEqual(await cancel(`${id}?over=1`), [202, 'expired'])
+      assert.deepEqual(await cancel(`${id}?over=yes`), [400, undefined])
+      assert.deepEqual(await cancel(`${id}?ovr=1`), [400, undefined])
     })
   })
 

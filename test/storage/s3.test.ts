@@ -172,6 +172,20 @@ describe('the S3 storage in trouble', () => {
     await plain.close()
   })
 
+  it('is well while S3 answers who we are, also when we may not list', async () => {
+    await storage.probe?.(never())
+    server.interfere = (_request, response) => s3Error(response, 403, 'AccessDenied')
+    await storage.probe?.(never())
+    for (const [status, name] of [
+      [403, 'InvalidAccessKeyId'],
+      [404, 'NoSuchBucket'],
+      [301, 'PermanentRedirect'],
+    ] as const) {
+      server.interfere = (_request, response) => s3Error(response, status, name)
+      await assert.rejects(storage.probe?.(never()) ?? Promise.resolve(), new RegExp(name))
+    }
+  })
+
   it('tries again by itself when S3 wants it slower, with the whole body', async () => {
     server.interfere = (_request, response) => server.requests.length < 3 && s3Error(response, 503, 'SlowDown')
     await put()

@@ -28,16 +28,25 @@ export interface Role {
   ended: Promise<number | NodeJS.Signals>
 }
 
+interface RoleOptions {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  /** What it reads from standard input. */
+  input?: string
+}
+
 const WAIT_MS = 15_000
 
 /** Starts `node dist/main.js …args`; it dies with the test process. */
-export function startRole(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Role {
+export function startRole(args: string[], options: RoleOptions = {}): Role {
   const env = options.env ?? { PATH: process.env.PATH ?? '' }
   const child = spawn(process.execPath, [mainFile, ...args], {
     cwd: options.cwd,
     env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  child.stdin?.on('error', () => {}) // it reads none of it
+  child.stdin?.end(options.input)
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   const logs: Record<string, unknown>[] = []

@@ -3,7 +3,7 @@ import { DownloadBody } from '../../download-request.ts'
 import { ProblemView } from '../problems.ts'
 import { DryRunQuery, Verdict } from '../schemas/dry-run.ts'
 import { EventQuery } from '../schemas/event.ts'
-import { Accepted, CancelView, JobView, WhyView } from '../schemas/job.ts'
+import { Accepted, CancelView, DeleteQuery, JobView, WhyView } from '../schemas/job.ts'
 import { JobList, JobQuery, RetryRequest, RetryView } from '../schemas/list.ts'
 import type { Operation } from './operation.ts'
 
@@ -128,16 +128,17 @@ export const jobOperations: Operation[] = [
     method: 'delete',
     path: '/jobs/{id}',
     tag: 'jobs',
-    summary: 'Cancel a job',
+    summary: 'Cancel a job, or delete one that is over',
     description:
       'Nobody is called back, and a file that was stored is deleted; what is in a bucket of the caller stays. A job that ' +
-      'rests is deleted with its file.',
+      'rests, or was delivered, is deleted with its file now.',
     params: id,
+    query: DeleteQuery,
     answers: {
       200: { description: 'it is cancelled', schema: CancelView, name: 'Cancelled' },
       202: { description: 'it is being cancelled, or deleted', schema: CancelView, name: 'Cancelled' },
     },
-    problems: { 404: unknown, 409: 'its callback was delivered' },
+    problems: { 400: 'names the parameter', 404: unknown, 409: 'it is not over (`over=1`)' },
   },
   {
     method: 'post',

@@ -4,6 +4,8 @@ import type { Events } from '../../queue/events.ts'
 import type { Horizons, Jobs, Sighting } from '../../queue/jobs.ts'
 import { RedisUnavailable } from '../../queue/redis.ts'
 import { Problem } from '../problems.ts'
+import { parseQuery } from '../query.ts'
+import { DeleteQuery } from '../schemas/job.ts'
 import { askAgainAfterS, jobView, whyView } from '../views.ts'
 
 /** A job that moves while it is asked why it waits is looked at again, as often. */
@@ -17,7 +19,7 @@ export interface JobDeps {
   events: Pick<Events, 'tell'>
 }
 
-/** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. `DELETE /jobs/:id`: cancels it. */
+/** `GET /jobs/:id`: how far a job is. `GET /jobs/:id/why`: what it waits for. `DELETE /jobs/:id`: cancels it, or deletes it. */
 export function jobRoutes({ jobs, horizons, downloadUrl, events }: JobDeps): Router {
   async function find(id: string): Promise<Sighting> {
     const sighting = isJobId(id) ? await jobs.look(id) : undefined
@@ -42,9 +44,10 @@ export function jobRoutes({ jobs, horizons, downloadUrl, events }: JobDeps): Rou
     })
     .delete('/jobs/:id', async (ctx) => {
       const { id = '' } = ctx.params
-      const state = isJobId(id) ? await jobs.cancel(id) : 'unknown'
+      const { over } = parseQuery(DeleteQuery, ctx.query)
+      const state = isJobId(id) ? await jobs.cancel(id, over) : 'unknown'
       if (state === 'unknown') throw unknownJob(id)
-      if (state === 'over') throw new Problem(409, `id: the callback of ${id} was delivered: nothing is left to cancel`)
+      if (state === 'awaited') throw new Problem(409, `id: ${id} is not over: its download or its callback is to come`)
       // what runs is told of by whoever stops it
       if (state !== 'cancelling') events.tell({ id, event: 'cancelled', room: '', group: '' })
       ctx.status = state === 'cancelled' ? 200 : 202

@@ -13,6 +13,14 @@ export const JobState = z
   .describe('`expired`: its file is being deleted, but not because its callback was delivered')
 
 /** `DELETE /jobs/:id`. */
+export const DeleteQuery = z.object({
+  over: z
+    .enum(['1', '0'], 'must be 1 or 0')
+    .default('0')
+    .transform((value) => value === '1')
+    .describe('`1`: only when nothing is to come, neither a download nor a callback; else 409'),
+})
+
 export const CancelView = z.strictObject({ id: Id, state: z.enum(['cancelled', 'cancelling', 'expired']) })
 
 export const FailedAttempt = z.strictObject({

@@ -10,5 +10,11 @@ export interface Backend {
    * @throws the signal's reason, when it aborts: a stop of ours is no failed attempt
    */
   deliver(destination: string, callback: Callback, signal: AbortSignal, traceparent?: string): Promise<void>
+  /**
+   * Resolves when what this backend depends on, whatever the receiver, answers now. Absent where that is nothing.
+   *
+   * @throws {JobError} that says what is wrong, without secrets
+   */
+  probe?(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }

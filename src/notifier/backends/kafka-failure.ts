@@ -30,7 +30,7 @@ export function kafkaFailure(topic: string, error: unknown): JobError {
   if (error instanceof JobError) return error
   const root = rootOf(error)
   const kind = protocolType(root) ?? (root instanceof Error ? root.name : undefined)
-  const reason = root instanceof Error ? root.message : String(root)
+  const reason = reasonOf(error)
   const cause = error
   if (kind === 'UNKNOWN_TOPIC_OR_PARTITION') {
     const text = `Kafka topic ${topic} does not exist (tried again: it may be created): ${reason}`
@@ -52,6 +52,12 @@ export function kafkaFailure(topic: string, error: unknown): JobError {
   }
   const trouble = isBrokersAnswer(error) ? `could not take a message to` : 'cannot be reached for'
   return new JobError('receiver.unreachable', `Kafka ${trouble} topic ${topic}: ${reason}`, { retriable: true, cause })
+}
+
+/** What happened, in kafkajs's words. */
+export function reasonOf(error: unknown): string {
+  const root = rootOf(error)
+  return root instanceof Error ? root.message : String(root)
 }
 
 /** Whether a broker answered with an error code: then the connections are fine. */

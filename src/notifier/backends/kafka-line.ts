@@ -92,7 +92,7 @@ export function openLine(
  * kafkajs's `disconnect` waits for what is under way and leaves sockets behind whose other end is silent. These can be
  * closed for sure: to kafkajs it looks like a broken connection, and it finds no way to make another.
  */
-function trackedSockets() {
+export function trackedSockets() {
   const open = new Set<net.Socket>()
   let closed = false
   const connect: ISocketFactory = ({ host, port, ssl, onConnect }) => {

@@ -7,6 +7,7 @@ import { type KafkaConfig, kafkaSettings } from './kafka-config.ts'
 import { isBrokersAnswer, kafkaFailure } from './kafka-failure.ts'
 import { type KafkaLine, openLine } from './kafka-line.ts'
 import { patchRequestQueue } from './kafka-patch.ts'
+import { probeKafka } from './kafka-probe.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
 /** More topics than this stay connected only while something is sent to them. */
@@ -108,6 +109,8 @@ export function kafkaBackend(config: KafkaConfig, log: Log): Backend {
         throw kafkaFailure(topic, error)
       }
     },
+
+    probe: (signal) => probeKafka(loadKafkajs, settings, signal),
 
     async close() {
       closed = true

@@ -51,6 +51,21 @@ export function sqsFailure(queue: string, error: unknown): JobError {
   return new JobError('receiver.refused', answer, { ...options, retriable: status < 400 })
 }
 
+/**
+ * What an error of the SDK says against sending anything at all. Nothing, where SQS answered and knows who we are: we may
+ * not list queues, which needs another right than to send.
+ *
+ * @param where as it may be shown
+ */
+export function sqsComplaint(where: string, error: unknown): JobError | undefined {
+  const { Code = '', $metadata } = (isAwsError(error) ? error : {}) as Partial<AwsError>
+  const status = $metadata?.httpStatusCode
+  const isKnown = isAwsError(error) && !authentication.test(`${error.name} ${Code}`)
+  if (status !== undefined && status < 500 && isKnown) return undefined
+  if (status === undefined || !isKnown) return sqsFailure(where, error)
+  return new JobError('receiver.unreachable', `${where} answered ${status}`, { retriable: true, cause: error })
+}
+
 function isAwsError(error: unknown): error is AwsError {
   return error instanceof Error && !(error instanceof JobError)
 }

@@ -1,11 +1,11 @@
-import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { withDeadline } from '../../deadline.ts'
 import { JobError } from '../../jobs/errors.ts'
 import { redactedUrl } from '../../log.ts'
 import type { Backend } from './backend.ts'
-import { sqsFailure } from './sqs-failure.ts'
+import { sqsComplaint, sqsFailure } from './sqs-failure.ts'
 import { awsRequestHandler } from './sqs-request-handler.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
@@ -52,7 +52,8 @@ export function sqsBackend(config: SqsConfig, dispatcher: Dispatcher): Backend {
     signal: AbortSignal,
     traceparent?: string,
   ): Promise<void> {
-    const { SendMessageCommand, SQSClient } = await loadSdk()
+    const { SendMessageCommand } = await loadSdk()
+    const client = await clientFor(clientOptions(queue, config))
     const id = callback.job_id
     const command = new SendMessageCommand({
       QueueUrl: queue.href,
@@ -62,15 +63,20 @@ export function sqsBackend(config: SqsConfig, dispatcher: Dispatcher): Backend {
       }),
       ...(queue.pathname.endsWith('.fifo') ? { MessageGroupId: id, MessageDeduplicationId: id } : {}),
     })
-    const options = clientOptions(queue, config)
-    const name = `${options.region} ${options.endpoint ?? ''}`
+    await client.send(command, { abortSignal: signal })
+  }
+
+  async function clientFor({ region, endpoint }: SqsConfig): Promise<SQSClient> {
+    const { SQSClient } = await loadSdk()
+    const name = `${region} ${endpoint ?? ''}`
     let client = clients.get(name)
     if (client === undefined) {
       if (clients.size >= MAX_CLIENTS) clients.clear()
+      const options = { region, ...(endpoint === undefined ? {} : { endpoint }) }
       client = new SQSClient({ ...options, requestHandler, maxAttempts: 2, logger: silent })
       clients.set(name, client)
     }
-    await client.send(command, { abortSignal: signal })
+    return client
   }
 
   return {
@@ -88,6 +94,20 @@ export function sqsBackend(config: SqsConfig, dispatcher: Dispatcher): Backend {
         signal.throwIfAborted()
         throw sqsFailure(redactedUrl(queue.href), error)
       }
+    },
+
+    async probe(signal) {
+      const list = async () => {
+        const { ListQueuesCommand } = await loadSdk()
+        const client = await clientFor(config)
+        await client.send(new ListQueuesCommand({ MaxResults: 1 }), { abortSignal: signal })
+      }
+      await unlessAborted(list(), signal).catch((error: unknown) => {
+        signal.throwIfAborted()
+        const where = config.endpoint === undefined ? '' : ` at ${redactedUrl(config.endpoint)}`
+        const complaint = sqsComplaint(`SQS of ${config.region}${where}`, error)
+        if (complaint) throw complaint
+      })
     },
 
     async close() {
@@ -110,7 +130,7 @@ function queueUrl(destination: string, endpoint: string | undefined): URL {
   throw new JobError('receiver.refused', `${redactedUrl(text)} is no SQS queue URL`, { retriable: false })
 }
 
-function clientOptions(queue: URL, { region, endpoint }: SqsConfig): Pick<SQSClientConfig, 'region' | 'endpoint'> {
+function clientOptions(queue: URL, { region, endpoint }: SqsConfig): SqsConfig {
   const named = regionOf(queue.hostname)
   if (named === undefined) return { region }
   return named === region && endpoint !== undefined ? { region, endpoint } : { region: named }

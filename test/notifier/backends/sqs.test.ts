@@ -198,6 +198,27 @@ describe('SQS callbacks', () => {
     assert.doesNotMatch(failure.message, /said/)
   })
 
+  it('can be sent as far as a probe can tell while SQS answers and knows who we are', async () => {
+    let mood: [number, string] = [403, 'AccessDenied']
+    await using receiver = await startReceiver({ respond: (_, response) => answer(response, ...mood, 'secret') })
+    const agent = callbacksAgent()
+    const backend = sqsBackend(SqsConfig.parse({ region, endpoint: receiver.url() }), agent)
+    const probe = async () => backend.probe?.(forever())
+    await probe()
+    for (const [status, type] of [
+      [403, 'SignatureDoesNotMatch'],
+      [403, 'InvalidClientTokenId'],
+      [503, 'x'],
+    ] as const) {
+      mood = [status, type]
+      const { message } = await failureOf(probe())
+      assert.match(message, status === 403 ? new RegExp(type) : /^SQS of us-east-1 at .+ answered 503$/)
+      assert.doesNotMatch(message, /secret/)
+    }
+    await backend.close()
+    await agent.destroy()
+  })
+
   it('are sent once more at once when the connection breaks', async () => {
     let requests = 0
     await using receiver = await startReceiver({

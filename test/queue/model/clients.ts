@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { hostOf } from '../../../src/jobs/host.ts'
 import { type Move, termsOf } from '../../../src/jobs/places.ts'
-import { packPatch, packRequest } from '../../../src/jobs/record.ts'
+import { packPatch, packRequest, unpackRequest } from '../../../src/jobs/record.ts'
+import { laneOf } from '../../../src/queue/keys.ts'
 import type { GroupSettings } from '../../../src/queue/queue.ts'
 import type { Client } from '../../../src/queue/redis.ts'
 import { type Claim, type Room, roomOf } from '../../../src/queue/room.ts'
@@ -169,6 +171,23 @@ export function clientsOf(world: World, setups: Setup[]) {
     await unchanged(send)
   }
 
+  /** What waits for its time need not wait any longer. */
+  async function hasten({ which, patch }: Doing<'hasten'>): Promise<void> {
+    const waiting = [...reference.jobs].flatMap(([id, { spot, request }]) => {
+      return spot.kind === 'pending' && spot.at > clock.now ? { id, request, ...spot } : []
+    })
+    const job = pick(waiting, which)
+    if (!job) return
+    const { id, request, room, group } = job
+    const move = (where: string) => {
+      const args = [id, where, 'room', group, 0, '', 0, '0', ...packPatch(patch)]
+      return redis.moveJob(keys.room(room), keys.room(room), ...args)
+    }
+    const reply = await move(group)
+    const lane = request && laneOf(group, hostOf(unpackRequest(request).url))
+    reference.hasten(id, patch, reply === 'absent' && lane ? await move(lane) : reply)
+  }
+
   /** It remembers nothing: what it held must come back by itself. Another one takes its place. */
   function crash(number: number, setup: Setup): void {
     for (const [room, args] of at(workers, number).lastCalls) sleepers.wake(room, claimCall(room, args).worker)
@@ -221,6 +240,8 @@ export function clientsOf(world: World, setups: Setup[]) {
         return adjust(step.room, step.group, step.settings)
       case 'wake':
         return wake(step)
+      case 'hasten':
+        return hasten(step)
       case 'crash':
         return crash(step.worker, step.setup)
       case 'stop':

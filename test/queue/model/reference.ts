@@ -384,6 +384,20 @@ export function referenceQueue(start: number) {
       settleDown()
     },
 
+    /** It leaves its place, and comes back to the same room and group, to start now. */
+    hasten(id: string, patch: Patch, reply: string): void {
+      assert.equal(reply, 'moved', `hastening ${id}`)
+      const job = known(id)
+      const { spot } = job
+      assert.ok(spot.kind === 'pending')
+      delete job.state.stalls
+      Object.assign(job.state, fieldsOf(packPatch(patch)))
+      job.spot = { kind: 'rest', reason: 'done', since: now }
+      settleDown() // its group ends, if it was alone
+      enqueue(id, spot.room, spot.group, { limit: 0, gift: '' }, now)
+      settleDown()
+    },
+
     adjust(room: string, group: string, settings: GroupSettings): void {
       if (Object.keys(settings).length === 0) roomOf(room).overrides.delete(group)
       else roomOf(room).overrides.set(group, { ...settings })

@@ -88,6 +88,7 @@ export const step = fc.oneof(
     }),
   ),
   weighted(3, fc.record({ ...to('wake'), which, resting: fc.boolean(), reason, room, group, shrink, patch })),
+  weighted(2, fc.record({ ...to('hasten'), which, patch })),
   weighted(1, fc.record({ ...to('crash'), worker, setup })),
   weighted(1, fc.record({ ...to('stop'), worker, setup })),
 )
