@@ -6,6 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { loadConfig } from '../../src/config/load.ts'
+import { startAws } from '../support/aws.ts'
 import { runContainer } from '../support/container.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort, startRedis } from '../support/redis.ts'
@@ -228,6 +229,9 @@ describe('contrib/kubernetes', () => {
 
   it('starts with its commands, answers its probes, exports what it scales on, and ends at SIGTERM', async () => {
     await using redis = await startRedis()
+    const { filestorage } = config.processor
+    assert.equal(filestorage?.type, 's3')
+    await using aws = await startAws([filestorage.bucket])
     const ports = { api: await freePort(), processor: await freePort(), notifier: await freePort() }
     const env = {
       DOWNLOADER_REDIS__URL: `redis://${redis.addr}`,
@@ -235,6 +239,9 @@ describe('contrib/kubernetes', () => {
       DOWNLOADER_PROCESSOR__METRICS_PORT: String(ports.processor),
       DOWNLOADER_NOTIFIER__METRICS_PORT: String(ports.notifier),
       DOWNLOADER_PROCESSOR__DISK_HIGH: '100',
+      DOWNLOADER_PROCESSOR__FILESTORAGE__ENDPOINT: aws.endpoint,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
       LOG_LEVEL: 'error',
     }
     const files = { '/etc/downloader/config.json': read('config.json') }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { startAws } from '../support/aws.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Kafka, startKafka } from '../support/kafka.ts'
@@ -18,10 +17,7 @@ describe('/readyz of a worker whose backends come and go', () => {
   const ports = { processor: 0, notifier: 0 }
 
   before(async () => {
-    aws = await startAws()
-    const client = new S3Client({ endpoint: aws.endpoint, region: aws.region, forcePathStyle: true })
-    await client.send(new CreateBucketCommand({ Bucket: 'files' }))
-    client.destroy()
+    aws = await startAws(['files'])
     kafka = await startKafka({ brokers: 2 })
     relay = await startRelay(Number(new URL(aws.endpoint).port))
     for (const role of ['processor', 'notifier'] as const) ports[role] = await freePort()
