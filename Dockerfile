@@ -31,6 +31,6 @@ RUN printf '#!/bin/sh\nexec /usr/local/bin/node /opt/downloader/dist/main.js "$@
 USER node
 VOLUME /srv/data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8000}/hb`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# Asks what the container runs: the API's port, a worker's metrics_port, or nobody.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/srv/downloader", "health"]
 ENTRYPOINT ["/srv/entrypoint.sh"]

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { UsageError } from './cli/command.ts'
+import { shortly, UsageError } from './cli/command.ts'
 import { COMMANDS_HELP, commandOf } from './cli/commands.ts'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -14,9 +14,11 @@ import type { Tracer } from './tracing/tracer.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
-  downloader start [-c FILE] [--demo]               all three in one process; without a configuration it runs a
+  downloader start [--host H] [-p, --port P] [-c FILE] [--demo]
+                                                    all three in one process; without a configuration it runs a
                                                     private Redis and keeps everything in data/
-  downloader api [--host H] [-p, --port P] [-c FILE]  the HTTP API (127.0.0.1:8000, config.json)
+  downloader api [--host H] [-p, --port P] [-c FILE]
+                                                    the HTTP API (127.0.0.1:8000, config.json)
   downloader processor -c FILE                      a worker that downloads
   downloader notifier -c FILE                       a worker that calls back
   downloader check [--repair] [-c FILE]             counts every job anew while the service works, and tells what is wrong;
@@ -26,6 +28,7 @@ const HELP = `downloader: downloads what other services ask for
                                                     with 1 when one was refused
   downloader explain-url URL [--callback] [-c FILE] tells whether a download from URL (or a callback to it) would be made,
                                                     and why not; exits with 1 when it would not
+  downloader health                                 whether what a container runs answers: for its health check
   downloader version
 
 ${COMMANDS_HELP}
@@ -46,6 +49,15 @@ const options = {
   callback: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
+
+/** What each command takes besides -c and --help: a flag that changes nothing would only seem to. */
+const flagsOf: Record<string, readonly string[]> = {
+  start: ['host', 'port', 'demo'],
+  api: ['host', 'port'],
+  check: ['repair'],
+  import: ['from', 'stopped', 'dry-run'],
+  'explain-url': ['callback'],
+}
 
 type Flags = { [name in keyof typeof options]?: string | boolean | undefined }
 
@@ -77,6 +89,8 @@ async function main(argv: string[]): Promise<void> {
       return untilStopped('import', (log, stop) => importJobs(flags, log, stop))
     case 'explain-url':
       return explainUrl(flags, argument)
+    case 'health':
+      return health()
     case undefined:
       throw new UsageError('a command is missing')
     default:
@@ -97,9 +111,12 @@ function parse(argv: string[]): Arguments {
     const [command, ...rest] = positionals
     const extra = rest[command === 'explain-url' ? 1 : 0]
     if (extra !== undefined) throw new Error(`${extra} is one argument too many`)
+    const known = ['config', 'help', ...(flagsOf[command ?? ''] ?? [])]
+    const idle = Object.keys(values).find((flag) => !known.includes(flag))
+    if (command !== undefined && idle !== undefined) throw new Error(`${command} takes no --${idle}`)
     return { flags: values, command, argument: rest[0] }
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(shortly(error as Error))
   }
 }
 
@@ -157,13 +174,16 @@ function announce({ config, warnings }: Loaded, log: ProcessLog): Config {
 
 async function api(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const config = await load(flags, log, stop)
-  if (flags.host) config.api.host = String(flags.host)
-  if (flags.port !== undefined) {
-    const port = Number(flags.port)
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`--port: ${flags.port} is no port`)
-    config.api.port = port
-  }
+  listenAs(flags, config)
   await serveApi(config, log, stop)
+}
+
+/** `--host` and `--port` win over the configuration. @throws {UsageError} */
+function listenAs({ host, port }: Flags, { api }: Config): void {
+  if (host) api.host = String(host)
+  if (port === undefined) return
+  if (!/^\d{1,5}$/.test(String(port)) || Number(port) > 65_535) throw new UsageError(`--port: ${port} is no port`)
+  api.port = Number(port)
 }
 
 async function serveApi(
@@ -256,6 +276,16 @@ async function explainUrl(flags: Flags, url: string | undefined): Promise<void> 
   if (!(await explaining(url, guard, config.processor.connect_timeout_ms, print))) process.exitCode = 1
 }
 
+/** `health`: exits with 1 when what the container runs does not answer. */
+async function health(): Promise<void> {
+  const { answers, healthUrl } = await import('./health.ts')
+  const file = '/proc/1/cmdline'
+  if (!existsSync(file)) throw new UsageError('health: is for containers of Linux')
+  const commandLine = readFileSync(file, 'utf8').split('\0').filter(Boolean)
+  const url = healthUrl({ commandLine, env: process.env, load: (file) => loadConfig(file, process.env).config })
+  if (url !== undefined && !(await answers(url))) process.exitCode = 1
+}
+
 /** `import`: exits with 1 when a job was refused, or the import was stopped. */
 async function importJobs(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const from = RedisConfig.safeParse({ url: flags.from })
@@ -303,7 +333,7 @@ async function all(config: Config, log: Log, stop: AbortSignal, onListening = (_
 /** `start`: what the configuration does not say is at hand in `data/`. */
 async function start(flags: Flags, log: ProcessLog, stop: AbortSignal): Promise<void> {
   const data = path.resolve('data')
-  const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log)
+  const { config, stopRedis } = await embedded(configFile(flags), data, process.env, log, flags)
   await examine(config, log, stop)
   try {
     await all(config, log, stop, (url) => process.stdout.write(banner(url, config, stopRedis ? data : undefined)))
@@ -334,10 +364,17 @@ async function startDemo(log: ProcessLog, stop: AbortSignal): Promise<void> {
  *
  * @returns `stopRedis` when a private Redis runs, which the caller stops
  */
-async function embedded(file: string | undefined, data: string, env: NodeJS.ProcessEnv, log: ProcessLog) {
+async function embedded(
+  file: string | undefined,
+  data: string,
+  env: NodeJS.ProcessEnv,
+  log: ProcessLog,
+  flags: Flags = {},
+) {
   const own = fallbacks(data)
   const loaded = loadConfig(file, env, own)
   const config = announce(loaded, log)
+  listenAs(flags, config)
   if (!config.processor.filestorage && !config.processor.storage_dir) {
     config.processor.filestorage = { type: 'filesystem', rootdir: path.join(data, 'files') }
     config.processor.storage_dir = path.join(data, 'tmp')

@@ -6,6 +6,9 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** What `parseArgs` complains of, without its advice on how to write such an argument. */
+export const shortly = ({ message }: Error): string => message.replace(/\. To specify a positional.*$/s, '')
+
 /** The command cannot do what it was asked for; the message is for the operator, and says all there is to say. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'

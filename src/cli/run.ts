@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { ApiProblem, ApiUnreachable, downloader } from '#client'
 import { ConfigError } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import { type Command, CommandError, type Context, commonOptions, UsageError } from './command.ts'
+import { type Command, CommandError, type Context, commonOptions, shortly, UsageError } from './command.ts'
 
 const STOP_MS = 1000
 
@@ -56,7 +56,7 @@ function parsed(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: { ...commonOptions, ...command.options }, allowPositionals: true })
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(shortly(error as Error))
   }
 }
 

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { loadConfig } from '../../src/config/load.ts'
+import { answers, healthUrl } from '../../src/health.ts'
 import { parseYaml } from '../support/yaml.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
@@ -49,27 +50,67 @@ describe('the image', () => {
     assert.equal(wrapper, '#!/bin/sh\nexec /usr/local/bin/node /opt/downloader/dist/main.js "$@"\n')
   })
 
-  it('is healthy while /hb answers 200', async () => {
-    const [, command, ...args] = JSON.parse(/CMD (.*)/.exec(last('HEALTHCHECK'))?.[1] ?? '') as string[]
-    assert.equal(command, '-e')
-    let status = 200
-    const asked: string[] = []
-    const server = createServer((request, response) => {
-      asked.push(request.url ?? '')
-      response.writeHead(status).end()
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const check = async () => {
-      const PORT = String((server.address() as AddressInfo).port)
-      const child = spawn(process.execPath, ['-e', ...args], { env: { PORT }, stdio: 'ignore' })
-      return (await once(child, 'exit'))[0]
+  describe('is healthy', () => {
+    const config = loadConfig(undefined, {
+      DOWNLOADER_REDIS__ADDR: '127.0.0.1:1',
+      DOWNLOADER_BACKENDS__HTTP: '{}',
+      DOWNLOADER_API__PORT: '8100',
+      DOWNLOADER_NOTIFIER__METRICS_PORT: '9102',
+    }).config
+    const ask = (commandLine: string[], env: NodeJS.ProcessEnv = {}) => {
+      const asked: string[] = []
+      const load = (file: string) => {
+        asked.push(file)
+        return config
+      }
+      return [healthUrl({ commandLine, env, load }), ...asked]
     }
-    assert.equal(await check(), 0)
-    status = 503
-    assert.equal(await check(), 1)
-    assert.deepEqual(asked, ['/hb', '/hb'])
-    server.close()
-    server.closeAllConnections()
+    const main = ['/usr/local/bin/node', '/opt/downloader/dist/main.js']
+
+    it('when the API answers, at the port that it was given', () => {
+      const whole = ['bash', '/srv/entrypoint.sh']
+      assert.deepEqual(ask(whole), ['http://127.0.0.1:8000/hb'])
+      assert.deepEqual(ask(whole, { PORT: '81', HOST: '::1' }), ['http://[::1]:81/hb'])
+      assert.deepEqual(ask([...main, 'api', '-c', '/c.json']), ['http://127.0.0.1:8100/hb', '/c.json'])
+      assert.deepEqual(ask([...main, 'api', '--host', '0.0.0.0', '-p', '82']), [
+        'http://127.0.0.1:82/hb',
+        'config.json',
+      ])
+      assert.deepEqual(ask(['/sbin/docker-init', '--', ...main, 'start', '--port=83']), [
+        'http://127.0.0.1:83/hb',
+        'config.json',
+      ])
+    })
+
+    it('when a worker answers where it has a port, and as long as it runs where it has none', () => {
+      assert.deepEqual(ask([...main, 'notifier', '-c', 'n']), ['http://127.0.0.1:9102/livez', 'n'])
+      assert.deepEqual(ask([...main, 'processor', '-c', 'p']), [undefined, 'p'])
+      assert.deepEqual(ask([...main, 'import', '--from', 'redis://go']), [undefined])
+    })
+
+    it('while the answer is a 200', async () => {
+      let status = 200
+      const server = createServer((_request, response) => response.writeHead(status).end()).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hb`
+      assert.equal(await answers(url), true)
+      status = 503
+      assert.equal(await answers(url), false)
+      server.close()
+      server.closeAllConnections()
+      assert.equal(await answers(url), false)
+    })
+
+    it('by a command of the program', async () => {
+      const command = JSON.parse(/CMD (.*)/.exec(last('HEALTHCHECK'))?.[1] ?? '') as string[]
+      assert.deepEqual(command, ['/srv/downloader', 'health'])
+      // the first process of this machine is none of ours
+      const child = spawn(process.execPath, [path.join(root, 'dist', 'main.js'), 'health'], {
+        env: {},
+        stdio: 'inherit',
+      })
+      assert.deepEqual(await once(child, 'exit'), [0, null])
+    })
   })
 
   it('has a default configuration that is valid and keeps its files in the volume', () => {

@@ -38,6 +38,9 @@ describe('the command line', () => {
       assert.equal(await role.ended, 2, args.join(' '))
       assert.match(role.stderr(), /downloader: .*/)
     }
+    const idle = startRole(['processor', '--port', '9'])
+    assert.equal(await idle.ended, 2)
+    assert.match(idle.stderr(), /^downloader: processor takes no --port$/m)
   })
 
   it('names the missing file and the wrong key, and exits with 1', async () => {
@@ -119,10 +122,11 @@ describe('the command line', () => {
       await using origin = await startOrigin()
       const options = {
         cwd: dir,
-        env: { ...env, DOWNLOADER_API__PORT: '0', DOWNLOADER_PROCESSOR__ALLOW_NETWORKS: '["127.0.0.0/8"]' },
+        env: { ...env, DOWNLOADER_PROCESSOR__ALLOW_NETWORKS: '["127.0.0.0/8"]' },
       }
-      const role = startRole(['start'], options)
+      const role = startRole(['start', '--port', '0'], options)
       const { url } = await role.logged(({ msg }) => msg === 'listening')
+      assert.notEqual(new URL(String(url)).port, '8000')
       const received = new Promise<Record<string, unknown>>((resolve) => {
         origin.on('/receiver', async (request, response) => {
           let text = ''
