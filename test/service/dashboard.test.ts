@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -128,6 +128,24 @@ describe('the dashboard in a browser', function () {
     await page.getByRole('button', { name: 'Cancel' }).click()
     await confirm(page, 'Cancel the job')
     await page.locator('#job-state', { hasText: 'cancelled' }).waitFor()
+  })
+
+  it('deletes the file of a delivered job early, once that is confirmed', async () => {
+    const id = await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'early' })
+    const file = path.join(service.root, id.slice(0, 3), id)
+    const page = await open(`#/jobs/${id}`)
+    await page.locator('#job-state', { hasText: 'delivered' }).waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Cancel' }).count(), 0)
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await confirm(page, 'Leave it')
+    assert.equal(existsSync(file), true)
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await confirm(page, 'Delete job and file')
+    await page.getByRole('heading', { name: 'Jobs', exact: true }).waitFor()
+    await eventually(async () => {
+      assert.equal(existsSync(file), false)
+      assert.equal((await service.get(`/jobs/${id}`)).status, 404)
+    })
   })
 
   it('retries failed callbacks, one by its page and all of a receiver at once', async () => {

@@ -5,7 +5,9 @@ import { html, useState } from './vendor/preact.js'
 import { bytes, duration, moment, number } from './words.js'
 
 /** Nothing is left to cancel. */
-const OVER = ['delivered', 'cancelled', 'cancelling', 'expired']
+const OVER = ['delivered', 'done', 'failed', 'cancelled', 'cancelling', 'expired']
+/** Nothing is to come: `DELETE` takes record and file away. */
+const DELETABLE = ['delivered', 'done', 'failed', 'cancelled']
 const POLL_MS = 5000
 
 /** One job: live by its events, and asked for again now and then, since those may be missed. */
@@ -31,6 +33,17 @@ export function JobPage({ id }) {
       danger: true,
       act: act('DELETE', path),
     })
+  const remove = () =>
+    setQuestion({
+      title: 'Delete this job?',
+      text: 'The job is unknown from then on, and its file is gone, unless it is in a bucket of the caller.',
+      verb: 'Delete job and file',
+      danger: true,
+      act: async () => {
+        await ask(`${path}?over=1`, { method: 'DELETE' })
+        location.hash = link('jobs')
+      },
+    })
   const retry = () =>
     setQuestion({
       title: 'Call back again?',
@@ -49,6 +62,7 @@ export function JobPage({ id }) {
       <p class="buttons">
         ${job.state === 'callback_failed' && html`<button class="main" onClick=${retry}>Retry</button>`}
         ${!OVER.includes(job.state) && html`<button class="danger" onClick=${cancel}>Cancel</button>`}
+        ${DELETABLE.includes(job.state) && html`<button class="danger" onClick=${remove}>Delete</button>`}
       </p>
       <div class="columns">
         <section><h2>Request</h2><${Facts} facts=${requestOf(job)} /></section>
