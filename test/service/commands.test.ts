@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { JobView } from '../../src/api/schemas/job.ts'
 import { eventually } from '../support/eventually.ts'
@@ -75,6 +78,36 @@ describe('the commands', () => {
     const missing = await run(['get', `${origin.url}/gone`, '-o', 'missing'])
     assert.equal(missing.code, 1)
     assert.match(missing.err, /Received Status code 404/)
+  })
+
+  it('get ends at Ctrl-C in the middle of a file, also after garbage was collected, and leaves no part of it', async () => {
+    const endless = createServer((_request, response) => {
+      const timer = setInterval(() => response.write('more and more'), 20)
+      response.on('close', () => clearInterval(timer))
+    }).listen(0, '127.0.0.1')
+    await once(endless, 'listening')
+    try {
+      const download_url = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`
+      await using other = await startService({ roles: ['start'], config: { processor: { download_url } } })
+      const collecting =
+        'import{setFlagsFromString}from"node:v8";import{runInNewContext}from"node:vm";' +
+        'setFlagsFromString("--expose-gc");setInterval(runInNewContext("gc"),50).unref()'
+      const role = startRole(['get', origin.on('/two', 'the content'), '--api', other.url, '-o', 'two'], {
+        cwd: other.dir,
+        env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(collecting)}` },
+      })
+      const parts = async () => (await readdir(other.dir)).filter((name) => name.startsWith('two'))
+      await eventually(async () => {
+        const [part] = await parts()
+        assert.ok(part)
+        assert.ok((await stat(path.join(other.dir, part))).size > 100)
+      })
+      assert.equal(await role.end('SIGINT'), 130)
+      assert.deepEqual(await parts(), [])
+    } finally {
+      endless.close()
+      endless.closeAllConnections()
+    }
   })
 
   it('pause, why, jobs, limit and resume steer an aggregation', async () => {
