@@ -417,14 +417,25 @@ function banner(url: string, { processor }: Config, data: string | undefined): s
 `
 }
 
+/** What is told of a failure: a stack only of what nobody thought about. */
+function explained(error: unknown): string {
+  if (!(error instanceof Error)) return `downloader: ${error}\n`
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (error instanceof UsageError) {
+    const more = process.argv.length > 2 ? '`downloader --help` says what there is.' : `\n${HELP.trimEnd()}`
+    return `downloader: ${error.message}\n${more}\n`
+  }
+  if (syscall === 'listen' && code === 'EADDRINUSE') {
+    return `downloader: ${error.message}\nSomething else listens there: choose another port (--port, api.port, metrics_port).\n`
+  }
+  const isThoughtOf = ['ConfigError', 'ImportError', 'RedisUnavailable'].includes(error.name) || syscall === 'listen'
+  return `downloader: ${isThoughtOf ? error.message : (error.stack ?? error.message)}\n`
+}
+
 main(process.argv.slice(2)).then(
   () => process.exit(),
   (error: unknown) => {
-    if (error instanceof UsageError) process.stderr.write(`downloader: ${error.message}\n\n${HELP}`)
-    else if (error instanceof Error && ['ConfigError', 'ImportError', 'RedisUnavailable'].includes(error.name))
-      process.stderr.write(`downloader: ${error.message}\n`)
-    else
-      process.stderr.write(`downloader: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(explained(error))
     process.exit(error instanceof UsageError ? 2 : 1)
   },
 )
