@@ -106,6 +106,7 @@ async function enqueueAndWait(entries: AsyncIterable<Entry>, context: Context): 
   } finally {
     bar.clear()
     await watching.close()
+    if (signal.aborted && !json) note(`${countText(accepted.size, 'job')} not over yet: they go on with nobody waiting`)
   }
   const why = [...codes].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${code} ${count}`)
   const failures = failed > 0 ? `, ${failed} failed (${why.join(', ')})` : ''

@@ -45,13 +45,13 @@ Exits with 1 when there are files without a job, and they were not deleted.
       }
       if (!remove) {
         const count = await strays.find(beforeMs, print, signal)
-        note(summary(count, 'without a job'))
+        note(summary(count, 'without a job', age))
         return count.strays === 0
       }
       const expected = await strays.find(beforeMs, () => {}, signal)
       if (expected.strays * ONE_IN > expected.examined && !force) throw new CommandError(refusal(expected))
       const deleted = await strays.find(beforeMs, (found) => removeAll(found, storage, print, signal), signal)
-      note(summary(deleted, 'without a job deleted'))
+      note(summary(deleted, 'without a job deleted', age))
       return true
     } catch (error) {
       const said = error instanceof Doubt || error instanceof JobError || error instanceof RedisUnavailable
@@ -88,8 +88,8 @@ async function removeAll(
   print(found)
 }
 
-const summary = ({ examined, strays, bytes }: StrayCount, what: string) =>
-  `${countText(strays, 'file')} ${what} (${bytesText(bytes)}), of ${examined}`
+const summary = ({ examined, strays, bytes }: StrayCount, what: string, age: string) =>
+  `${countText(strays, 'file')} ${what} (${bytesText(bytes)}), of ${examined} older than ${age}`
 
 const refusal = ({ examined, strays }: StrayCount) =>
   `${strays} of ${examined} files have no job: that is more than one in ${ONE_IN}, and looks like a Redis that was emptied, \

@@ -73,7 +73,7 @@ Shows one job: how far it is, which attempts failed, where its file is.
       ['aggregation', found.aggr_id],
       ['url', found.url],
       ['created', found.created_at],
-      ['starts', found.starts_at],
+      [['delivered', 'expired'].includes(found.state) ? 'file until' : 'starts', found.starts_at],
       ['rests since', found.resting_since],
       ['received', found.received_bytes === null ? undefined : bytesText(found.received_bytes)],
       ['attempts', found.attempts],

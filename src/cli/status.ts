@@ -36,7 +36,7 @@ is alive, or a job is unaccounted for.
       )
     } else {
       const rows = Object.entries(numbers.rooms).map(([room, { pending, claimed }]) => [room, pending, claimed])
-      print(table(['room', 'waiting', 'running'], rows))
+      print(rows.length > 0 ? table(['room', 'waiting', 'running'], rows) : 'nothing waits, nothing runs')
       const resting = Object.entries(numbers.rest).map(([reason, count]) => `${reason} ${count}`)
       print(`\nat rest: ${resting.join(', ')}\naccepted ever: ${numbers.accepted}, over: ${numbers.gone}`)
       print(`processors: ${processor?.alive ?? 'none'}, notifiers: ${notifier?.alive ?? 'none'}`)

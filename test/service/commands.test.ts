@@ -70,6 +70,21 @@ describe('the commands', () => {
     assert.match(err, /^3 jobs: 0 succeeded, 3 failed \(refused 2, http\.404 1\)/m)
   })
 
+  it('enqueue --wait says at Ctrl-C that the jobs go on', async () => {
+    let finish: () => void = () => {}
+    const asked = new Promise<void>((resolve) => {
+      origin.on('/slow', (_request, response) => {
+        finish = () => response.end('slow')
+        resolve()
+      })
+    })
+    const role = begin(['enqueue', '-', '--wait'], {}, `${origin.url}/slow`)
+    await asked
+    assert.equal(await role.end('SIGINT'), 130)
+    assert.match(role.stderr(), /^1 job not over yet: they go on/m)
+    finish()
+  })
+
   it('get brings one file here, and leaves nothing with the service', async () => {
     const url = origin.on('/one', 'the content')
     const { code, err } = await run(['get', url, '-o', 'here'])
@@ -122,6 +137,11 @@ describe('the commands', () => {
     assert.equal(json((await run(['limit', 'cats', '7', '--json'])).out)[0].limit, 7)
     await run(['resume', 'cats'])
     assert.equal((await service.receiver.callbackOf(id)).success, true)
+    await eventually(async () => {
+      const { out } = await run(['job', id])
+      assert.match(out, /^state +delivered$/m)
+      assert.match(out, /^file until +\d{4}-/m)
+    })
   })
 
   it('retry --failed queues callbacks again', async () => {

@@ -46,7 +46,7 @@ describe('downloader files', () => {
 
   it('finds nothing where every file has its job', async () => {
     const { code, out, err } = await files(service)
-    assert.deepEqual([code, out, err], [0, '', '0 files without a job (0 B), of 30\n'])
+    assert.deepEqual([code, out, err], [0, '', '0 files without a job (0 B), of 30 older than 1h\n'])
   })
 
   it('names and deletes files without a job, and no others', async () => {
@@ -80,11 +80,11 @@ describe('downloader files', () => {
     )
     const people = await files(service)
     assert.match(people.out, /^20\S+Z +1\.5 kB {2}deep\/er\/\S+$/m)
-    assert.equal(people.err, '2 files without a job (1.5 kB), of 32\n')
+    assert.equal(people.err, '2 files without a job (1.5 kB), of 32 older than 1h\n')
     assert.ok(strays.every(existsSync), 'they are only listed')
 
     const deleted = await files(service, '--delete')
-    assert.deepEqual([deleted.code, deleted.err], [0, '2 files without a job deleted (1.5 kB), of 32\n'])
+    assert.deepEqual([deleted.code, deleted.err], [0, '2 files without a job deleted (1.5 kB), of 32 older than 1h\n'])
     assert.ok(!strays.some(existsSync))
     for (const file of [...kept, ...others, young]) assert.ok(existsSync(file), file)
     assert.match((await files(service, '--older-than', '0s')).out, new RegExp(path.relative(service.root, young)))
@@ -142,7 +142,10 @@ describe('downloader files', () => {
       await Promise.all(ids.slice(i, i + 100).map((id) => put(`${id.slice(0, 3)}/${id}`)))
     }
     for (const key of theirs) await put(key)
-    assert.equal((await files(one, '--older-than', '0s')).err, '1100 files without a job (1.1 kB), of 1101\n')
+    assert.equal(
+      (await files(one, '--older-than', '0s')).err,
+      '1100 files without a job (1.1 kB), of 1101 older than 0s\n',
+    )
     assert.equal((await files(one, '--older-than', '0s', '--delete')).code, 1)
     assert.equal((await files(one, '--older-than', '0s', '--delete', '--force')).code, 0)
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'files' }))
