@@ -18,15 +18,20 @@ const MIN_RATE = 0.000001
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 
+/** What is complained of a value of the wrong type, or of one that is not there. */
+const unless = (complaint: string) => ({
+  error: ({ input }: { input?: unknown }) => (input === undefined ? 'is required' : complaint),
+})
+
 // Half of a surrogate pair has no UTF-8, and so no key, path or URL of its own.
 const text = (max: number) =>
   z
-    .string('must be a string')
+    .string(unless('must be a string'))
     .max(max, `is longer than ${max} characters`)
     .refine((value) => value.isWellFormed(), 'must be well-formed Unicode')
 const integer = (min: number, max: number) =>
   z
-    .number(`must be an integer of at least ${min}`)
+    .number(unless(`must be an integer of at least ${min}`))
     .int(`must be an integer of at least ${min}`)
     .min(min, `must be an integer of at least ${min}`)
     .max(max, `must be at most ${max}`)

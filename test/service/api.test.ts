@@ -129,14 +129,14 @@ describe('the API', () => {
     })
 
     const wrong: [string, Record<string, unknown>, RegExp][] = [
-      ['no aggr_id', { aggr_id: undefined }, /aggr_id/],
+      ['no aggr_id', { aggr_id: undefined }, /^aggr_id: is required$/],
       ['an empty aggr_id', { aggr_id: '' }, /aggr_id/],
       ['a number as aggr_id', { aggr_id: 5 }, /aggr_id: must be a string/],
-      ['no aggr_limit', { aggr_limit: undefined }, /aggr_limit/],
+      ['no aggr_limit', { aggr_limit: undefined }, /^aggr_limit: is required$/],
       ['an aggr_limit of 0', { aggr_limit: 0 }, /aggr_limit: must be an integer of at least 1/],
       ['a fraction as aggr_limit', { aggr_limit: 1.5 }, /aggr_limit: must be an integer/],
       ['a text as aggr_limit', { aggr_limit: '8' }, /aggr_limit/],
-      ['no url', { url: undefined }, /url/],
+      ['no url', { url: undefined }, /^url: is required$/],
       ['an ftp url', { url: 'ftp://origin.test/' }, /url: must be an http or https URL/],
       ['a url that is none', { url: 'origin.test' }, /url/],
       ['a wrong aggr_proxy', { aggr_proxy: 'socks5://p.test' }, /aggr_proxy/],
