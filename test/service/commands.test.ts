@@ -134,7 +134,8 @@ describe('the commands', () => {
       listed.map((job) => job.id),
       [id],
     )
-    assert.equal(json((await run(['limit', 'cats', '7', '--json'])).out)[0].limit, 7)
+    const [set] = json((await run(['limit', 'cats', '7', '--rate', '2.5', '--json'])).out)
+    assert.deepEqual([set.limit, set.rate], [7, 2.5])
     await run(['resume', 'cats'])
     assert.equal((await service.receiver.callbackOf(id)).success, true)
     await eventually(async () => {
