@@ -67,7 +67,7 @@ export function JobPage({ id }) {
       <div class="columns">
         <section><h2>Request</h2><${Facts} facts=${requestOf(job)} /></section>
         <section><h2>Timeline</h2><${Timeline} job=${job} why=${why} /></section>
-        ${why.waiting && html`<section><h2>Why it waits</h2><${Facts} facts=${waitingOf(why)} /></section>`}
+        ${why.waiting && job.state !== 'delivered' && html`<section><h2>Why it waits</h2><${Facts} facts=${waitingOf(why)} /></section>`}
         ${job.callback && html`<section><h2>Callback</h2><${Facts} facts=${callbackOf(job.callback)} /></section>`}
         ${job.result && html`<section><h2>Result</h2><${Facts} facts=${resultOf(job)} /></section>`}
       </div>`
