@@ -25,6 +25,8 @@ export async function explaining(
   }
 }
 
+const EXEMPT = 'What is yours is exempt by allow_networks and allow_ports of the configuration.'
+
 function lines({ scheme, host, port, addresses, allowed, reasons, note }: Explanation, guard: AddressGuard): string[] {
   const why = guard.portRefusal(port)
   const rows = [
@@ -37,7 +39,8 @@ function lines({ scheme, host, port, addresses, allowed, reasons, note }: Explan
   const table = rows
     .filter(([, value]) => value)
     .map(([name = '', value = '', verdict = '']) => `${name.padEnd(8)} ${value.padEnd(width)}  ${verdict}`.trimEnd())
-  const verdict = reasons.map((reason) => `Blocked: ${reason}.`)
+  const isExemptible = (port > 0 && why !== undefined) || addresses.some(({ allowed }) => !allowed)
+  const verdict = [...reasons.map((reason) => `Blocked: ${reason}.`), ...(isExemptible ? [EXEMPT] : [])]
   return [
     ...table,
     '',

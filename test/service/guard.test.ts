@@ -230,11 +230,13 @@ describe('where a job may lead', () => {
       assert.match(said, /^port +25 +refused: the port of SMTP$/m)
       assert.match(said, /^address +127\.0\.0\.1 +refused: loopback$/m)
       assert.match(said, /^Blocked: refused address: 127\.0\.0\.1 is loopback\.$/m)
+      assert.match(said, /^What is yours is exempt by allow_networks and allow_ports/m)
       const local = await explain(`http://canary.localhost:${canary.port}/`)
       assert.equal(local.code, 1)
       assert.match(local.said, /^address +::1 +refused: loopback$/m)
       for (const url of ['ftp://far.example/', 'nonsense', 'http://nobody.invalid/']) {
-        assert.equal((await explain(url)).code, 1, url)
+        const { code, said } = await explain(url)
+        assert.deepEqual([code, said.includes('exempt')], [1, false], url)
       }
       assert.equal(canary.connections, 0)
     })
