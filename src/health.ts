@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Config } from './config/schema.ts'
 import { withDeadline } from './deadline.ts'
+import { localUrl } from './local-url.ts'
 
 const LONGEST_MS = 2500
 
@@ -18,7 +19,7 @@ export interface Container {
  * nothing listens: a worker without a `metrics_port` that cannot go on ends, and its container with it.
  */
 export function healthUrl({ commandLine, env, load }: Container): string | undefined {
-  if (commandLine.at(-1)?.endsWith('/entrypoint.sh')) return urlOf(env.HOST ?? '', Number(env.PORT || 8000), '/hb')
+  if (commandLine.at(-1)?.endsWith('/entrypoint.sh')) return `${localUrl(env.HOST ?? '', Number(env.PORT || 8000))}/hb`
   const begin = commandLine.findIndex((arg) => ['start', 'api', 'processor', 'notifier'].includes(arg))
   const role = commandLine[begin]
   if (role === undefined) return undefined
@@ -34,9 +35,9 @@ export function healthUrl({ commandLine, env, load }: Container): string | undef
   const config = load(String(values.config ?? 'config.json'))
   if (role === 'processor' || role === 'notifier') {
     const { metrics_host, metrics_port } = config[role]
-    return metrics_port === 0 ? undefined : urlOf(metrics_host, metrics_port, '/livez')
+    return metrics_port === 0 ? undefined : `${localUrl(metrics_host, metrics_port)}/livez`
   }
-  return urlOf(String(values.host ?? config.api.host), Number(values.port ?? config.api.port), '/hb')
+  return `${localUrl(String(values.host ?? config.api.host), Number(values.port ?? config.api.port))}/hb`
 }
 
 /** Whether `url` answers with success, soon. */
@@ -46,9 +47,4 @@ export async function answers(url: string): Promise<boolean> {
     await response.body?.cancel()
     return response.ok
   }).catch(() => false)
-}
-
-function urlOf(host: string, port: number, path: string): string {
-  const name = ['0.0.0.0', '::', ''].includes(host) ? '127.0.0.1' : host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}${path}`
 }

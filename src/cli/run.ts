@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { ApiProblem, ApiUnreachable, downloader } from '#client'
 import { ConfigError } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { localUrl } from '../local-url.ts'
 import { type Command, CommandError, type Context, commonOptions, shortly, UsageError } from './command.ts'
 
 const STOP_MS = 1000
@@ -68,8 +69,7 @@ function apiUrl(told: string | undefined, load: Context['config']): () => string
       throw new UsageError(`--api: ${told} is no http or https URL`)
     }
     const { host, port } = load().config.api
-    const name = ['0.0.0.0', '::', ''].includes(host) ? '127.0.0.1' : host
-    return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+    return localUrl(host, port)
   }
 }
 
