@@ -25,7 +25,7 @@ local function host_asked(request)
   return string.lower(string.match(authority, "[^@]*$"))
 end
 
-local FIELDS = { "fails", "opens", "pause", "probe", "base", "since", "good", "gap", "full", "cut", "from", "oks", "seen", "held" }
+local FIELDS = { "fails", "opens", "pause", "probe", "tried", "base", "since", "good", "gap", "full", "cut", "from", "oks", "seen", "held" }
 local known_hosts = {}
 local function host_state(room, host)
   local name = room .. " " .. host
@@ -70,6 +70,7 @@ local function host_pace_allows_from(state)
   return ms_of(state.full - math.max(0, 100 - 1000 / rate))
 end
 
+local PROBE_MS = 10000
 -- From when on, in ms since the epoch, the host may be asked; nothing while something must end before.
 local function host_allows_from(room, host)
   local limit = host_limit_of(room)
@@ -78,9 +79,9 @@ local function host_allows_from(room, host)
   local from = 0
   if state.opens then
     from = state.opens
-    -- half-open: one at a time
+    -- half-open: one at a time, and another beside one that takes long
     local tries = state.asked or state.probe and redis.call("HEXISTS", room .. ":claims", state.probe) == 1
-    if from <= now and tries then return nil end
+    if tries then from = math.max(from, (state.tried or 0) + PROBE_MS) end
   end
   return math.max(from, host_pace_allows_from(state))
 end
@@ -100,8 +101,8 @@ local function ask_host(room, host, id)
   local state = host_state(room, host)
   if host_limit_of(room) > 0 then redis.call("SADD", room .. ":running:" .. host, id) end
   if state.opens then
-    state.probe, state.asked = id, true
-    redis.call("HSET", room .. ":host:" .. host, "probe", id)
+    state.probe, state.tried, state.asked = id, now, true
+    redis.call("HSET", room .. ":host:" .. host, "probe", id, "tried", now)
   end
   take_host_turn(room, host)
 end

@@ -325,6 +325,46 @@ describe('a host that is down', () => {
     await q.check()
   })
 
+  test('is tried by another job beside one that takes long', async (q) => {
+    const room = q.room({ leaseMs: 600_000 })
+    await takeDown(q, room)
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    await q.travel(5000)
+    const [trickle] = await q.claim(room, 5)
+    assert.ok(trickle)
+    const { claims, idleMs } = await room.claim(5, never)
+    assert.ok(claims.length === 0 && idleMs > 8000 && idleMs <= 10_000, `${idleMs}`)
+    await q.travel(10_000)
+    const [second, ...more] = await q.claim(room, 5)
+    assert.ok(second)
+    assert.equal(more.length, 0)
+    await end(room, trickle, 'down')
+    assert.equal((await q.claim(room, 5)).length, 0, 'it is known no better')
+    await end(room, second, 'ok')
+    assert.equal((await q.claim(room, 5)).length, 1)
+  })
+
+  test('keeps nobody waiting for more than an hour: then its jobs try one after the other', async (q) => {
+    const room = q.room()
+    await takeDown(q, room)
+    for (let i = 0; i < 20; i++) await addTo(q, SLOW)
+    await q.claim(room, 5)
+    let tried = 0
+    for (let minutes = 0; minutes < 70; minutes++) {
+      await q.travel(60_000)
+      for (let more = true; more; ) {
+        const claims = await q.claim(room, 5)
+        assert.ok(claims.length <= 1, 'one at a time')
+        for (const claim of claims) await end(room, claim, 'down', 0, 'gone')
+        tried += claims.length
+        more = claims.length > 0
+      }
+      if (minutes < 59) assert.ok(tried < 19, `${tried} after ${minutes} minutes`)
+      assert.equal((await booksOf(q.redis, q.keys)).hosts.open, 1, `after ${minutes} minutes`)
+    }
+    assert.equal(tried, 20)
+  })
+
   test('is not one that has bad URLs among good ones', async (q) => {
     const room = q.room()
     for (let i = 0; i < 40; i++) {

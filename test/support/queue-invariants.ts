@@ -426,7 +426,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     local flat = redis.call('HGETALL', key)
     for i = 1, #flat, 2 do
       local field = flat[i]
-      local timed = string.match(field, '^hold ') or string.find(' opens since full cut from held ', ' ' .. field .. ' ', 1, true)
+      local timed = string.match(field, '^hold ') or string.find(' opens tried since full cut from held ', ' ' .. field .. ' ', 1, true)
       if timed then redis.call('HSET', key, field, string.format('%.17g', flat[i + 1] - back)) end
     end
     age(key)
