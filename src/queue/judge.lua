@@ -10,8 +10,7 @@
 --   full    as :pace:<group>
 --   cut     when the rate was lowered last, ms since the epoch
 --   from, oks, seen   since when how many answers came, ms since the epoch; how many a second there were just before
---   held    until when it is held in any group, ms since the epoch
---   "hold <group>"   until when it is held in that one
+--   held    until when some group may not ask it, ms since the epoch
 
 local FORGET_MS = 3600000
 local FAILS = 10 -- in a row open the breaker
@@ -42,7 +41,7 @@ end
 local function hold_host(room, group, host, until_ms)
   if until_ms <= held_until(room, group, host) then return end
   note(room, host, { held = math.max(until_ms, host_state(room, host).held or 0) })
-  redis.call("HSET", room .. ":host:" .. host, "hold " .. group, until_ms)
+  redis.call("SET", room .. ":hold:" .. lane_of(group, host), until_ms, "PX", until_ms - now)
   remember(room, host)
   if redis.call("EXISTS", room .. ":pending:" .. lane_of(group, host)) == 1 then place_lane(room, group, host) end
 end

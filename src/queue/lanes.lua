@@ -14,6 +14,7 @@
 --   :hosts           zset    hosts in trouble: when that is forgotten, ms since the epoch
 --   :open            zset    those of them whose circuit breaker is open: the same
 --   :host:<host>     hash    what is known of one; gone when it is forgotten (judge.lua)
+--   :hold:<lane>     string  until when the host may not be asked by this group, ms since the epoch
 --   :running:<host>  set     ids of jobs that ask it for something; counted while hosts have a limit
 --   :queue:<host>    zset    groups whose lanes wait for it: position
 --   :lanes:<group>   zset    hosts that have a lane in the group: position, or 0 while it does not wait for the group;
@@ -107,18 +108,18 @@ local function ask_host(room, host, id)
   take_host_turn(room, host)
 end
 
+local function lane_of(group, host) return group .. "\0" .. host end
+
 -- Until when the host may not be asked by this group.
 local function held_until(room, group, host)
   if (host_state(room, host).held or 0) <= now then return 0 end -- nor by any other
-  return tonumber(redis.call("HGET", room .. ":host:" .. host, "hold " .. group) or "0")
+  return tonumber(redis.call("GET", room .. ":hold:" .. lane_of(group, host)) or "0")
 end
 
 local function stand_host(room, host)
   local waiting = redis.call("EXISTS", room .. ":queue:" .. host) == 1
   put(room, "\0" .. host, waiting and host_allows_from(room, host) or nil)
 end
-
-local function lane_of(group, host) return group .. "\0" .. host end
 
 -- Group and host of a lane; nothing for a group.
 local function lane_parts(who) return string.match(who, "^([^%z]+)%z(.+)$") end

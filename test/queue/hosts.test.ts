@@ -63,6 +63,21 @@ describe('a host that asks for time', () => {
     assert.deepEqual(hosts(await q.claim(room, 10)), [SLOW, SLOW, SLOW])
   })
 
+  test('is forgotten for each group by itself, however long others are held', async (q) => {
+    const room = q.room()
+    for (let i = 0; i < 50; i++) {
+      await addTo(q, SLOW, `batch ${i}`)
+      const [claim] = await q.claim(room)
+      assert.ok(claim, `${i}`)
+      await end(room, claim, '', 5000, 'gone')
+      await q.travel(2000)
+    }
+    const keys = await q.redis.keys('*')
+    const sizes = keys.filter((key) => key.includes(`:hold:`) || key.includes(`:host:`))
+    assert.ok(sizes.length <= 5, `${sizes}`)
+    for (const key of sizes) if (key.includes(':host:')) assert.ok((await q.redis.hlen(key)) <= 4)
+  })
+
   test('hides no job: those that wait for it are found, listed, counted, cancelled', async (q) => {
     const room = q.room()
     await addTo(q, SLOW)

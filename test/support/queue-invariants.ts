@@ -25,6 +25,8 @@ export interface RoomState {
   queues: Map<string, Map<string, number>>
   /** What is known of hosts. */
   hosts: Map<string, Map<string, string>>
+  /** By lane: until when its host may not be asked. */
+  held: Map<string, number>
   running: Map<string, Set<string>>
   /** Requests at once to a host; 0: no limit. */
   hostLimit: number
@@ -123,6 +125,7 @@ const newRoom = (): RoomState => ({
   lanes: new Map(),
   queues: new Map(),
   hosts: new Map(),
+  held: new Map(),
   running: new Map(),
   hostLimit: 0,
   paces: new Map(),
@@ -178,7 +181,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
 
   // a group may be called anything, so what is in front of it is looked for first
   const [, ofGroup, part, group = ''] =
-    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|running):(.*)$/s.exec(name) ?? []
+    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|hold|running):(.*)$/s.exec(name) ?? []
   const [, ofRoom, list] =
     /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
@@ -188,10 +191,10 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   else if (part === 'claimed' || part === 'left' || part === 'running') room[part].set(group, new Set(value))
   else if (part === 'lanes') room.lanes.set(group, numbers(value))
   else if (part === 'queue') room.queues.set(group, numbers(value))
-  else if (part === 'host' || part === 'pace') {
+  else if (part === 'host' || part === 'hold' || part === 'pace') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     if (part === 'host') room.hosts.set(group, texts(value))
-    else room.paces.set(group, Number(value[0]))
+    else room[part === 'hold' ? 'held' : 'paces'].set(group, Number(value[0]))
   } else if (part === 'call') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
@@ -373,7 +376,7 @@ function checkLanes(name: string, room: RoomState, now: number): void {
     const waits = [due !== undefined, room.queues.get(host)?.has(group), (room.lanes.get(group)?.get(host) ?? 0) > 0]
     assert.equal(waits.filter(Boolean).length, 1, `${name}: lane ${JSON.stringify(lane)} waits for one thing: ${waits}`)
     const head = Math.min(...(room.pending.get(lane)?.values() ?? []))
-    const held = Number(room.hosts.get(host)?.get(`hold ${group}`) ?? 0)
+    const held = room.held.get(lane) ?? 0
     if (due !== undefined) {
       assert.ok(due <= Math.max(head, held, now), `${name}: lane ${JSON.stringify(lane)} is due in time`)
     } else assert.ok(Math.max(head, held) <= now, `${name}: lane ${JSON.stringify(lane)} waits too early`)
@@ -426,11 +429,11 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     local flat = redis.call('HGETALL', key)
     for i = 1, #flat, 2 do
       local field = flat[i]
-      local timed = string.match(field, '^hold ') or string.find(' opens tried since full cut from held ', ' ' .. field .. ' ', 1, true)
+      local timed = string.find(' opens tried since full cut from held ', ' ' .. field .. ' ', 1, true)
       if timed then redis.call('HSET', key, field, string.format('%.17g', flat[i + 1] - back)) end
     end
     age(key)
-  elseif string.find(name, ':pace:', 1, true) then
+  elseif string.find(name, ':pace:', 1, true) or string.find(name, ':hold:', 1, true) then
     redis.call('SET', key, string.format('%.17g', redis.call('GET', key) - back), 'KEEPTTL')
     age(key)
   elseif string.match(name, ':hosts$') or string.match(name, ':open$') then
