@@ -194,7 +194,7 @@ local function serve_own(group)
 end
 
 local function serve_group(group)
-  if free_places(group) <= 0 then return stand(room, group) end
+  if free_places(group) <= 0 or pace_allows_from(room, group) > now then return stand(room, group) end
   local pending = room .. ":pending:" .. group
   if not terms_of(room, group).lanes then
     serve_own(group)

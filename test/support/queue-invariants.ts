@@ -17,6 +17,8 @@ export interface RoomState {
   holds: Map<string, number>
   leases: Map<string, number>
   claims: Map<string, { token: string; score: number; group: string; host: string }>
+  /** When it last ran on another server than before. */
+  forgot: number
   /** By group, and by lane. */
   pending: Map<string, Map<string, number>>
   /** Of groups that have lanes: hosts, and whose turn it is; 0: it does not wait for the group. */
@@ -128,6 +130,7 @@ const newRoom = (): RoomState => ({
   held: new Map(),
   running: new Map(),
   hostLimit: 0,
+  forgot: -Infinity,
   paces: new Map(),
   claimed: new Map(),
   left: new Map(),
@@ -207,10 +210,11 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     const own = numbers(value)
     // which server and which call, not what the room holds
     for (const field of own.keys())
-      assert.match(field, /^(limit|host_limit|pending|seq|server|opens|since)$/, `${key} has no such field`)
+      assert.match(field, /^(limit|host_limit|pending|seq|server|forgot|opens|since)$/, `${key} has no such field`)
     room.limit = own.get('limit')
     room.hostLimit = own.get('host_limit') ?? 0
     room.seq = own.get('seq') ?? 0
+    room.forgot = own.get('forgot') ?? -Infinity
     room.counted = own.get('pending') ?? 0
   }
 }
@@ -339,7 +343,8 @@ function checkGroups(name: string, room: RoomState, now: number, before: RoomSta
     const waiting = [...(room.lanes.get(group) ?? [])].some(([host, position]) => host !== '' && position > 0)
     const head = waiting ? 0 : Math.min(...(room.pending.get(group)?.values() ?? []))
     const may = head !== Infinity && !paused && running < limit
-    const pace = rate ? paceAllowsFrom(room.paces.get(group) ?? 0, rate) : 0
+    const used = rate ? room.forgot + (Math.max(rate.burst, 1) * 1000) / rate.perSecond : 0
+    const pace = rate ? paceAllowsFrom(Math.max(used, room.paces.get(group) ?? 0), rate) : 0
     checkStanding(room, group, where, now, may ? Math.max(head, room.holds.get(group) ?? 0, pace) : undefined)
   }
   checkLanes(name, room, now)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { termsOf } from '../../../src/jobs/places.ts'
 import { packRequest } from '../../../src/jobs/record.ts'
 import type { Claim, Room } from '../../../src/queue/room.ts'
 import { freezeClock } from '../../support/frozen-clock.ts'
@@ -8,12 +9,14 @@ import { checkInvariants, type Dump, dumpOf } from '../../support/queue-invarian
 import type { TestRedis } from '../../support/redis.ts'
 
 const LEASE_MS = 10_000
-const LIMITS = { cats: 1, dogs: 2 } as const
+const LIMITS = { cats: 1, dogs: 2, birds: 30 } as const
+/** Of the birds; all of their burst comes back in longer than a lease. */
+const RATE = { perSecond: 0.05, burst: 3 }
 const WORKERS = 3
 /** Within this time every worker that can reach Redis has called again: connections are made anew within a second. */
 const RETURN_MS = 1500
 
-const group = fc.constantFrom('cats' as const, 'dogs' as const)
+const group = fc.constantFrom('cats' as const, 'dogs' as const, 'birds' as const)
 const worker = fc.nat(WORKERS - 1)
 const which = fc.nat(1000)
 const to = <K extends string>(what: K) => ({ do: fc.constant(what) })
@@ -60,6 +63,8 @@ export async function forgetfulWorld(server: TestRedis) {
   const past: Dump[] = [await dumpOf(q.redis, q.base)]
   let jobs = 0
   let lostAt = -Infinity
+  /** When birds began. */
+  const starts: number[] = []
 
   function start(): Worker {
     return { room: q.room({ leaseMs: LEASE_MS }), held: new Map(), returned: true }
@@ -76,6 +81,10 @@ export async function forgetfulWorld(server: TestRedis) {
       const running = now.filter(({ held }) => held.claim.group === group && !held.left).length
       assert.ok(running <= limit, `${running} jobs of ${group} run, and ${limit} may`)
     }
+    starts.forEach((first, i) => {
+      const most = RATE.burst + (RATE.perSecond * (clock.now - first)) / 1000
+      assert.ok(starts.length - i <= most + 1e-6, `${starts.length - i} began in ${clock.now - first} ms`)
+    })
     const ids = now.map(({ id }) => id)
     assert.equal(new Set(ids).size, ids.length, `a job is worked on twice: ${ids.join(' ')}`)
   }
@@ -101,6 +110,7 @@ export async function forgetfulWorld(server: TestRedis) {
       leaving.map(({ claim }) => claim),
     )
     for (const claim of claims) {
+      if (claim.group === 'birds') starts.push(clock.now)
       worker.held.set(claim.job.id, { claim, until: clock.now + LEASE_MS, left: false })
     }
     if (claims.length > 0) checkLimits()
@@ -129,7 +139,11 @@ export async function forgetfulWorld(server: TestRedis) {
       case 'add':
         for (let i = 0; i < step.count; i++) {
           const { group } = step
-          const job = { request: packRequest(request({ aggrId: group })), group, terms: String(LIMITS[group]) }
+          const job = {
+            request: packRequest(request({ aggrId: group })),
+            group,
+            terms: termsOf({ limit: LIMITS[group], rate: group === 'birds' ? RATE : undefined }),
+          }
           await addByScript(q.redis, q.keys.room('downloads'), { id: `job-${jobs++}`, ...job })
         }
         return
@@ -163,7 +177,7 @@ export async function forgetfulWorld(server: TestRedis) {
     /** Everything that Redis knows of can be finished. */
     async drain(): Promise<void> {
       const worker = at(workers, 0)
-      for (let rounds = jobs + 4; rounds > 0; rounds--) {
+      for (let rounds = 2 * jobs + 8; rounds > 0; rounds--) {
         await wait(LEASE_MS)
         await claim(worker, 100, false)
         for (const [id, { claim }] of worker.held) {
