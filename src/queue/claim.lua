@@ -94,7 +94,7 @@ local watching = watches_hosts()
 local reply = { lease, 0, 0 }
 local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
 local places = {} -- by group
-local moves = 300 -- so many jobs and lanes a call lets wait for something else; the next one goes on
+local moves = 300 -- so often a call finds nothing that starts, or lets a job wait for its host; the next one goes on
 local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0
 
 local function free_places(group)
@@ -142,10 +142,7 @@ local function serve_host(host)
   local from = host_allows_from(room, host)
   local group = from and from <= now and redis.call("ZRANGE", queue, 0, 0)[1]
   if not group then return stand_host(room, host) end
-  if free_places(group) <= 0 or group_allows_from(room, group) > now then
-    moves = moves - 1
-    return wait_for_group(room, group, host)
-  end
+  if free_places(group) <= 0 or group_allows_from(room, group) > now then return wait_for_group(room, group, host) end
   start_of_lane(group, host, queue, group)
   stand(room, group)
   stand_host(room, host)
@@ -166,7 +163,6 @@ local function serve_lane(group, host)
     start_of_lane(group, host, room .. ":lanes:" .. group, host)
     stand_host(room, host)
   else
-    moves = moves - 1
     wait_for_host(room, group, host)
   end
 end
@@ -205,8 +201,6 @@ local function serve_group(group)
       serve_lane(group, turn)
     elseif head and tonumber(head) <= now then
       serve_own(group)
-    else
-      moves = moves - 1
     end
   end
 
@@ -227,8 +221,9 @@ end
 while #ids < count and moves > 0 do
   local who = redis.call("ZRANGE", line, 0, 0)[1]
   if not who then break end
-  local host = string.match(who, "^%z(.*)$")
+  local host, before = string.match(who, "^%z(.*)$"), #ids
   if host then serve_host(host) else serve_group(who) end
+  if #ids == before then moves = moves - 1 end
 end
 if #ids > 0 then
   redis.call("HINCRBY", room, "pending", -#ids)
