@@ -153,6 +153,7 @@ end
 local function turn_in(group)
   local lanes = room .. ":lanes:" .. group
   local host = redis.call("ZRANGEBYSCORE", lanes, 1, "+inf", "LIMIT", 0, 1)[1]
+  if not host then return "" end -- data was lost: nobody else must suffer
   redis.call("ZADD", lanes, next_turn(lanes), host)
   return host
 end

@@ -69,7 +69,7 @@ local function terms_of(room, group)
   local terms = { limit = operator.paused and 0 or limit, gift = gift, lanes = lanes == "+" }
   rate = tonumber(rate)
   if rate then
-    terms.interval = 1000 / rate
+    terms.interval = 1000 / math.max(rate, 1e-6)
     terms.ahead = (math.max(tonumber(burst) or 1, 1) - 1) * terms.interval
   end
   known_terms[name] = terms

@@ -125,6 +125,18 @@ describe('the rate of a group', () => {
     await q.check()
   })
 
+  for (const rate of [5e-324, 1e-20, 0.000001, 1_000_000, 1.7e308]) {
+    test(`may be ${rate} a second`, async (q) => {
+      for (let i = 0; i < 5; i++) await q.add()
+      const room = q.room()
+      await q.queue.adjust('downloads', 'group', { rate, burst: 2 })
+      for (let calls = 0; calls < 3; calls++) await room.claim(5, never)
+      await q.queue.adjust('downloads', 'group', {})
+      await q.claim(room, 5)
+      assert.deepEqual(await q.claim(room, 5), [])
+    })
+  }
+
   test('lets other groups go on', async (q) => {
     for (let i = 0; i < 3; i++) await q.add({ aggrRate: 0.1 })
     for (let i = 0; i < 3; i++) await q.add({ aggrId: 'another' })
