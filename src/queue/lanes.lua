@@ -22,7 +22,8 @@
 
 -- The host that a job asks, from its packed request: as in src/jobs/host.ts.
 local function host_asked(request)
-  local authority = string.match(request or "", ',"u":"%a[%w+.-]*://([^/?#\\"]*)') or ""
+  local _, before = string.find(request or "", ',"u":"', 1, true)
+  local authority = before and string.match(request, '^%a[%w+.-]*://([^/?#\\"]*)', before + 1) or ""
   return string.lower(string.match(authority, "[^@]*$"))
 end
 
