@@ -108,6 +108,7 @@ local function to_tail(who)
 end
 
 local function start(id, score, request, group, host)
+  if goes_round(room, group) then host = "" end
   redis.call("SADD", room .. ":claimed:" .. group, id)
   keep_pace(room, group)
   if host ~= "" then ask_host(room, host, id) end
@@ -159,7 +160,7 @@ local function turn_in(group)
 end
 
 local function serve_lane(group, host)
-  local from = host_allows_from(room, host)
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
   if from and from <= now then
     start_of_lane(group, host, room .. ":lanes:" .. group, host)
     stand_host(room, host)

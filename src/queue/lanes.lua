@@ -150,7 +150,6 @@ end
 
 local function wait_for_host(room, group, host)
   local queue = room .. ":queue:" .. host
-  redis.call("ZREM", room .. ":due", lane_of(group, host))
   redis.call("ZADD", room .. ":lanes:" .. group, 0, host)
   redis.call("ZADD", queue, next_turn(queue), group)
   stand_host(room, host)
@@ -163,13 +162,20 @@ local function wait_for_group(room, group, host)
   stand(room, group)
 end
 
+-- Whether the group's jobs go through a proxy: then nothing is known of their host, but that it asked them to wait.
+local function goes_round(room, group) return terms_of(room, group).gift ~= "" end
+
 -- Lets a lane wait for what it has to wait for first, whatever it waited for before. Ends it when it is empty; the
 -- caller then lets the group stand.
 local function place_lane(room, group, host)
   local first = redis.call("ZRANGE", room .. ":pending:" .. lane_of(group, host), 0, 0, "WITHSCORES")[2]
   if not first then return close_lane(room, group, host) end
   local at = math.max(tonumber(first), held_until(room, group, host))
-  if at <= now then return wait_for_host(room, group, host) end
+  if at <= now then
+    redis.call("ZREM", room .. ":due", lane_of(group, host))
+    local wait = goes_round(room, group) and wait_for_group or wait_for_host
+    return wait(room, group, host)
+  end
   redis.call("ZREM", room .. ":queue:" .. host, group)
   redis.call("ZADD", room .. ":lanes:" .. group, 0, host)
   put(room, lane_of(group, host), at)
@@ -178,8 +184,9 @@ end
 -- Whether a job of the group has to go into its host's lane instead of starting.
 local function must_wait(room, group, host)
   if redis.call("EXISTS", room .. ":pending:" .. lane_of(group, host)) == 1 then return true end
-  local from = host_allows_from(room, host)
-  return not from or from > now or held_until(room, group, host) > now
+  if held_until(room, group, host) > now then return true end
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
+  return not from or from > now
 end
 
 -- Moves a job that was taken out of its group's own pending jobs into its host's lane.

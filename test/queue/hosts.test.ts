@@ -430,6 +430,25 @@ describe('a host that is down', () => {
     assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 1, open: 0 })
   })
 
+  test('keeps no job waiting that goes through a proxy, unless it asked that to wait', async (q) => {
+    const room = q.room({ hostLimit: 1 })
+    await takeDown(q, room)
+    const add = () => q.add({ url: `http://${SLOW}/file`, aggrId: 'round', aggrProxy: 'http://proxy.example' })
+    for (let i = 0; i < 3; i++) await add()
+    const claims = await q.claim(room, 5)
+    assert.equal(claims.length, 3)
+    for (const claim of claims) await end(room, claim, '', 2000, 'gone')
+    for (let i = 0; i < 3; i++) await add()
+    await addTo(q, SLOW)
+    assert.deepEqual(await q.claim(room, 5), [])
+    await q.check()
+    await q.travel(2000)
+    assert.deepEqual(
+      (await q.claim(room, 5)).map(({ group }) => group),
+      ['round', 'round', 'round'],
+    )
+  })
+
   test('is forgotten an hour after the last trouble', async (q) => {
     const room = q.room()
     await takeDown(q, room)
