@@ -129,7 +129,10 @@ end
 local function start_of_lane(group, host, queue, member)
   local pending = room .. ":pending:" .. lane_of(group, host)
   local id, score = unpack(redis.call("ZPOPMIN", pending))
-  if id then start(id, score, redis.call("GET", request_key(id)), group, host) end
+  if id then
+    redis.call("HINCRBY", room .. ":waiting", group, -1)
+    start(id, score, redis.call("GET", request_key(id)), group, host)
+  end
   local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
   if head and tonumber(head) <= now then
     redis.call("ZADD", queue, next_turn(queue), member)

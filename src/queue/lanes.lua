@@ -19,6 +19,7 @@
 --   :queue:<host>    zset    groups whose lanes wait for it: position
 --   :lanes:<group>   zset    hosts that have a lane in the group: position, or 0 while it does not wait for the group;
 --                            "" is the group's own turn
+--   :waiting         hash    groups that have lanes: how many jobs are in them
 
 -- The host that a job asks, from its packed request: as in src/jobs/host.ts.
 local function host_asked(request)
@@ -144,6 +145,7 @@ local function close_lane(room, group, host)
   redis.call("ZREM", lanes, host)
   if redis.call("ZCARD", lanes) <= 1 then -- what is left is the group's own turn
     redis.call("DEL", lanes)
+    redis.call("HDEL", room .. ":waiting", group)
     note_lanes(room, group, false)
   end
 end
@@ -193,6 +195,7 @@ end
 local function move_to_lane(room, id, score, group, host)
   local lane, lanes = lane_of(group, host), room .. ":lanes:" .. group
   redis.call("ZADD", room .. ":pending:" .. lane, score, id)
+  redis.call("HINCRBY", room .. ":waiting", group, 1)
   if not terms_of(room, group).lanes then
     redis.call("ZADD", lanes, 1, "")
     note_lanes(room, group, true)
@@ -233,6 +236,7 @@ local function take_from_pending(room, id, where)
   redis.call("HINCRBY", room, "pending", -1)
   local group, host = lane_parts(where)
   if group then
+    redis.call("HINCRBY", room .. ":waiting", group, -1)
     place_lane(room, group, host)
     stand_host(room, host)
   end

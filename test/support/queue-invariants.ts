@@ -23,6 +23,8 @@ export interface RoomState {
   pending: Map<string, Map<string, number>>
   /** Of groups that have lanes: hosts, and whose turn it is; 0: it does not wait for the group. */
   lanes: Map<string, Map<string, number>>
+  /** Of groups that have lanes: how many jobs are in them. */
+  waiting: Map<string, number>
   /** Of hosts: groups whose lanes wait for them. */
   queues: Map<string, Map<string, number>>
   /** What is known of hosts. */
@@ -125,6 +127,7 @@ const newRoom = (): RoomState => ({
   claims: new Map(),
   pending: new Map(),
   lanes: new Map(),
+  waiting: new Map(),
   queues: new Map(),
   hosts: new Map(),
   held: new Map(),
@@ -186,7 +189,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   const [, ofGroup, part, group = ''] =
     /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|hold|running):(.*)$/s.exec(name) ?? []
   const [, ofRoom, list] =
-    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
+    /^(.+?):(line|due|groups|waiting|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
   const room = rooms.get(roomName) ?? newRoom()
   rooms.set(roomName, room)
@@ -201,7 +204,8 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   } else if (part === 'call') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
-  } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
+  } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds' || list === 'waiting')
+    room[list] = numbers(value)
   else if (list === 'groups' || list === 'overrides') room[list] = texts(value)
   else if (list === 'workers' || list === 'hosts' || list === 'open') return
   else if (list === 'claims') for (const [id, claim] of pairs(value)) room.claims.set(id, parseClaim(claim))
@@ -375,6 +379,12 @@ function checkLanes(name: string, room: RoomState, now: number): void {
   for (const [group, text] of room.groups) {
     assert.equal(parseGroup(text).hasLanes, room.lanes.has(group), `${name}: ${JSON.stringify(group)} notes its lanes`)
   }
+  const waiting = new Map<string, number>()
+  for (const lane of lanes) {
+    const [group] = laneParts(lane)
+    waiting.set(group, (waiting.get(group) ?? 0) + (room.pending.get(lane)?.size ?? 0))
+  }
+  assert.deepEqual(new Map([...room.waiting].sort()), new Map([...waiting].sort()), `${name}: jobs in lanes`)
   for (const lane of lanes) {
     const [group, host = ''] = laneParts(lane)
     const due = room.due.get(lane)

@@ -11,7 +11,18 @@ export type KeyUse =
   | {
       use: 'list'
       room: string
-      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers' | 'hosts' | 'open'
+      list:
+        | 'line'
+        | 'due'
+        | 'groups'
+        | 'waiting'
+        | 'overrides'
+        | 'holds'
+        | 'leases'
+        | 'claims'
+        | 'workers'
+        | 'hosts'
+        | 'open'
     }
   /** `pending` also of a lane. */
   | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left' | 'lanes'; group: string }
@@ -37,6 +48,7 @@ const TYPES: Record<string, string> = {
   line: 'zset',
   due: 'zset',
   groups: 'hash',
+  waiting: 'hash',
   overrides: 'hash',
   holds: 'hash',
   leases: 'zset',
@@ -83,7 +95,7 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (of && (part === 'queue' || part === 'running')) return typed(part, { use: 'host', room: of, part, host: member })
   if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
   const [, room, list = ''] =
-    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
+    /^(.+?):(line|due|groups|waiting|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   if (room) return typed(list, { use: 'list', room, list: list as 'line' })
   return ROOM.test(name) ? { is: { use: 'room', room: name }, type: 'hash' } : undefined
 }
