@@ -13,6 +13,8 @@ export interface ReportingOptions {
   /** Jobs at once, at most; 0 where there are none. */
   concurrency: number
   snapshot: () => Stats
+  /** Of a processor: whether it begins nothing for want of room. */
+  diskFull?: () => boolean
   /** What happened, and where it is written; an API has none. */
   series?: { tally: Tally; write: Series['write'] }
   everyMs: number
@@ -20,7 +22,8 @@ export interface ReportingOptions {
 }
 
 /** Reports a process and its counters every `everyMs` until it is closed; then the process counts as gone. */
-export function reporting({ instances, instance, snapshot, series, everyMs, log, ...given }: ReportingOptions) {
+export function reporting(options: ReportingOptions) {
+  const { instances, instance, snapshot, diskFull, series, everyMs, log, ...given } = options
   const load = loadOf()
   let underWay = false
 
@@ -47,6 +50,7 @@ export function reporting({ instances, instance, snapshot, series, everyMs, log,
       concurrency: given.concurrency,
       cpu: load(),
       memory: process.memoryUsage.rss(),
+      ...(diskFull && { disk_full: diskFull() }),
     }
     try {
       await Promise.all([instances.report(instance, snapshot(), everyMs, about), write()])

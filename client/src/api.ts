@@ -145,12 +145,12 @@ export type Why = {
   /** `expired`: its file is being deleted, but not because its callback was delivered */
   state: 'pending' | 'running' | 'callback_pending' | 'callback_running' | 'callback_failed' | 'delivered' | 'done' | 'failed' | 'cancelling' | 'cancelled' | 'expired'
   /** the main reason */
-  code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy' | 'running' | 'finished'
+  code: 'disk_full' | 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy' | 'running' | 'finished'
   /** the same for people */
   text: string
   /** what else holds, and would be the reason if the main one were not */
   also: Array<{
-    code: 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy'
+    code: 'disk_full' | 'no_worker' | 'room_closed' | 'paused' | 'not_before' | 'throttled' | 'retry_later' | 'scheduled' | 'held' | 'host_held' | 'host_down' | 'host_full' | 'rate' | 'host_slow' | 'full' | 'behind' | 'worker_busy'
     text: string
   }>
   /** null unless it is pending */
@@ -291,6 +291,8 @@ export type Overview = {
     cpu: number
     /** resident bytes */
     memory: number
+    /** of a processor: it begins no download before its disk has room */
+    disk_full?: boolean | undefined
   }>
   rooms: Array<{
     room: string

@@ -29,6 +29,8 @@ export interface Waiting {
   closedUntilMs: number
   /** Workers of the room that called lately. */
   workers: number
+  /** Processors that live and begin nothing, for their disk is nearly full; counted where no worker called. */
+  diskFull: number
   /** How often the origin found it too fast, which is no attempt. */
   throttles: number
   /** Attempts at this step that failed, and how many may be tried again in all. */
@@ -64,9 +66,12 @@ export type ReasonCode = (typeof reasonCodes)[number]
 
 /** In this order a cause hides those after it: the first that holds is the main one. */
 const causes = {
+  disk_full({ workers, diskFull }) {
+    if (workers > 0 || diskFull === 0) return undefined
+    return `the disk of ${count(diskFull, 'processor')} is nearly full: no download begins until there is room`
+  },
   no_worker({ workers, room }) {
-    if (workers > 0) return undefined
-    return `no ${workerOf(room)} has asked for work lately: none runs, or its disk is nearly full`
+    return workers > 0 ? undefined : `no ${workerOf(room)} has asked for work lately: none runs`
   },
   room_closed({ closedUntilMs, nowMs }) {
     if (closedUntilMs <= nowMs) return undefined

@@ -122,6 +122,7 @@ export async function runProcessor(
     version,
     concurrency: processor.concurrency,
     snapshot: stats.snapshot,
+    diskFull: () => !disk.hasRoom(),
     series: { tally: counts, write: seriesOf(redis, keys).write },
     everyMs: processor.stats_interval,
     log,

@@ -20,6 +20,8 @@ export interface About {
   cpu: number
   /** Resident bytes. */
   memory: number
+  /** It begins no downloads before its disk has room again. */
+  disk_full?: boolean
 }
 
 /** As it travels: the counters, and what is said of the process. */

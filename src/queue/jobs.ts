@@ -14,6 +14,7 @@ import { packPatch, unpackJob } from '../jobs/record.ts'
 import type { Whereabouts } from '../jobs/state.ts'
 import type { WaitedHost, Waiting } from '../jobs/why.ts'
 import { parseEntry } from './entry.ts'
+import { instancesOf } from './instances.ts'
 import { type Keys, laneOf, laneParts, pendingIn } from './keys.ts'
 import { moveTo } from './move.ts'
 import type { GroupSettings, Queue } from './queue.ts'
@@ -49,6 +50,12 @@ const RUNNING_NAMED = 20
 
 /** Single jobs, as those see them who ask about them. */
 export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
+  const processors = instancesOf(redis, keys, 'processor')
+
+  async function diskFull(): Promise<number> {
+    return (await processors.all()).filter(({ disk_full }) => disk_full).length
+  }
+
   async function look(id: string): Promise<Sighting | undefined> {
     let spots: Spot[] = [] // what rests is found without; where else a job can be is told by its record
     for (let looks = 0; looks <= LOOKS; looks++) {
@@ -167,6 +174,7 @@ export function jobsOf(redis: Client, keys: Keys, queue: Pick<Queue, 'wake'>) {
         linePosition: line,
         closedUntilMs: Number(opens),
         workers,
+        diskFull: workers === 0 && room === downloadsRoom ? await diskFull() : 0,
         throttles: job.throttles,
         retry: retryOf(job, where, horizons),
         notBeforeMs: job.request?.notBeforeMs ?? 0,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Verdict } from '../../src/jobs/places.ts'
 import { type ReasonCode, reasonCodes, reasonsOf } from '../../src/jobs/why.ts'
+import { instancesOf } from '../../src/queue/instances.ts'
 import { jobsOf } from '../../src/queue/jobs.ts'
 import type { Claim } from '../../src/queue/room.ts'
 import { queueSuite, type TestQueue } from '../support/queue.ts'
@@ -37,6 +38,19 @@ describe('why a job waits', () => {
     await q.redis.zadd(`${q.keys.room('downloads')}:workers`, Date.now() - 11_000, 'killed')
     await q.redis.zremrangebyrank(`${q.keys.room('downloads')}:workers`, 1, -1)
     assert.equal((await whyOf(q, id)).code, 'no_worker')
+  })
+
+  test('every disk that it could go to is full', async (q) => {
+    const id = await q.add()
+    const about = { host: 'h', pid: 1, version: '1', since_ms: 0, running: 0, concurrency: 1, cpu: 0, memory: 0 }
+    const processors = instancesOf(q.redis, q.keys, 'processor')
+    await processors.report('one', {}, 5000, { ...about, disk_full: true })
+    await processors.report('two', {}, 5000, { ...about, disk_full: true })
+    const { code, text, also } = await whyOf(q, id)
+    assert.deepEqual([code, also], ['disk_full', ['no_worker']])
+    assert.match(text, /^the disk of 2 processors is nearly full/)
+    await alive(q) // a third one
+    assert.equal((await whyOf(q, id)).code, 'worker_busy')
   })
 
   test('it is next, and every worker is busy', async (q) => {

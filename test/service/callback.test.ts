@@ -134,7 +134,6 @@ describe('the callback', () => {
       [408, 'Request Timeout', true],
       [410, 'Gone', false],
       [425, 'Too Early', true],
-      [429, 'Too Many Requests', true],
       [451, 'Unavailable For Legal Reasons', false],
       [500, 'Internal Server Error', true],
       [502, 'Bad Gateway', true],

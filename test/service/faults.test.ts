@@ -4,7 +4,16 @@ import path from 'node:path'
 import type { Callback } from '../../src/jobs/callback.ts'
 import { errorCodes } from '../../src/jobs/errors.ts'
 import { eventually } from '../support/eventually.ts'
-import { answers, demands, names, others, receivers, startWorld, type World } from '../support/hostile-world.ts'
+import {
+  answers,
+  demands,
+  names,
+  others,
+  receivers,
+  refusals,
+  startWorld,
+  type World,
+} from '../support/hostile-world.ts'
 import { localDns } from '../support/local-dns.ts'
 import { type Service, startService } from '../support/service.ts'
 
@@ -12,6 +21,7 @@ import { type Service, startService } from '../support/service.ts'
 describe('a fault has a code:', () => {
   const callbacks = new Map<string, Promise<Callback>>()
   const deliveries = new Map<string, Promise<Record<string, unknown>>>()
+  const putOff = new Map<string, Promise<Record<string, unknown>>>()
   let world: World
   let service: Service
 
@@ -43,6 +53,15 @@ describe('a fault has a code:', () => {
 
     const { raw } = world
     for (const [index, [what]] of answers.entries()) await download(what, { url: `${raw}/${index}` })
+    for (const [index, [what]] of refusals.entries()) {
+      // by another name: what is put off is the host, with all of its jobs
+      const url = `http://localhost:${new URL(raw).port}/${answers.length + index}`
+      const id = await service.enqueue({ aggr_id: what, url })
+      putOff.set(
+        what,
+        awaitedLater(service.role('processor').logged(({ job_id, code }) => job_id === id && code !== undefined)),
+      )
+    }
     for (const [what, , job] of demands) await download(what, { url: raw, ...job })
     for (const [what, , host] of names) await download(what, { url: `http://${host}:${new URL(raw).port}/` })
     for (const [what, , jobOf] of others) await download(what, jobOf(world))
@@ -84,6 +103,13 @@ describe('a fault has a code:', () => {
     }).timeout(35_000)
   }
 
+  for (const [what, code] of refusals) {
+    it(`${what}: ${code}, and it is put off`, async () => {
+      const line = await putOff.get(what)
+      assert.deepEqual([line?.code, line?.msg], [code, 'download put off'])
+    }).timeout(35_000)
+  }
+
   for (const [what, code] of receivers) {
     it(`${what}: ${code}`, async () => {
       assert.equal((await deliveries.get(what))?.code, code)
@@ -92,11 +118,11 @@ describe('a fault has a code:', () => {
 
   it('of the list, by which the metrics count it', async () => {
     const expected = new Map<string, number>()
-    for (const [, code] of [...faults, ...receivers]) {
+    for (const [, code] of [...faults, ...refusals, ...receivers]) {
       const name = code === 'http.799' ? 'http.other' : code
       expected.set(name, (expected.get(name) ?? 0) + 1)
     }
-    assert.ok(faults.length + receivers.length >= 80 && expected.size >= 45, `${expected.size} codes`)
+    assert.ok(faults.length + refusals.length + receivers.length >= 80 && expected.size >= 45, `${expected.size} codes`)
     for (const code of expected.keys()) {
       assert.ok(code.startsWith('http.') || errorCodes.some((known) => known === code), code)
     }

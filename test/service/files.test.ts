@@ -225,6 +225,10 @@ describe('the files', () => {
     const id = await service.enqueue({ url: origin.on('/none', 'content') })
     const { level } = await service.role('processor').logged(({ msg }) => /disk is nearly full/.test(String(msg)))
     assert.equal(level, 'error')
+    await eventually(async () => {
+      const why = (await (await service.get(`/jobs/${id}/why`)).json()) as { code: string }
+      assert.equal(why.code, 'disk_full')
+    })
     await delay(200) // an idle worker would begin at once
     assert.ok(!origin.requests.some(({ url }) => url === '/none'))
     assert.ok(!service.receiver.received.some(({ callback }) => callback.job_id === id))

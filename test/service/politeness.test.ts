@@ -153,5 +153,6 @@ describe('politeness', () => {
       assert.equal(response.status, 400)
       assert.match(((await response.json()) as { detail: string }).detail, new RegExp(field))
     }
+    assert.equal((await service.send('PATCH', '/aggregations/a%00b', { limit: 1 })).status, 400)
   })
 })

@@ -22,17 +22,21 @@ const encoded = (body: Buffer | string, encoding: string) =>
 const moved = (location: string) => response('', { Location: location }, '302 Found')
 const status = (line: string, headers = {}) => response('', headers, line)
 
-/** What an origin answers, and the code of the failure that it is. */
-export const answers: [what: string, code: string, answer: string | ((socket: Socket) => void)][] = [
-  ['a page that is not there', 'http.404', status('404 Not Found')],
-  ['a page that is forbidden', 'http.403', status('403 Forbidden')],
-  ['a broken origin', 'http.500', status('500 Internal Server Error')],
+/** What an origin answers whose jobs are put off. */
+export const refusals: [what: string, code: string, answer: string][] = [
   ['an origin that asks us to wait', 'http.429', status('429 Too Many Requests', { 'Retry-After': 3600 })],
   [
     'an origin that is closed until a date',
     'http.503',
     status('503 Busy', { 'Retry-After': 'Fri, 01 Jan 2100 00:00:00 GMT' }),
   ],
+]
+
+/** What an origin answers, and the code of the failure that it is. */
+export const answers: [what: string, code: string, answer: string | ((socket: Socket) => void)][] = [
+  ['a page that is not there', 'http.404', status('404 Not Found')],
+  ['a page that is forbidden', 'http.403', status('403 Forbidden')],
+  ['a broken origin', 'http.500', status('500 Internal Server Error')],
   ['a status that nobody knows', 'http.799', status('799 Whatever')],
   ['an SSH server', 'response.malformed', 'SSH-2.0-OpenSSH_9.2p1\r\n'],
   ['HTTP/0.9', 'response.malformed', '<html>hello</html>'],
@@ -214,10 +218,11 @@ export async function startWorld(): Promise<World> {
     const body = '{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}'
     answer.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' }).end(body)
   })
+  const pages = [...answers, ...refusals]
   const raw = await startRawOrigin((socket, head) => {
     const [, path = ''] = / \/(\S*)/.exec(head) ?? []
     const answer =
-      path === 'cut' ? cut : path === 'busy' ? status('503 Busy') : (answers[Number(path || 'x')]?.[2] ?? png)
+      path === 'cut' ? cut : path === 'busy' ? status('503 Busy') : (pages[Number(path || 'x')]?.[2] ?? png)
     if (typeof answer === 'string') socket.end(answer, 'latin1')
     else answer(socket)
   })

@@ -114,7 +114,7 @@ function Processes({ processes }) {
       html`<span title=${moment(one.since)}>${since(one.since)}</span>`,
       one.concurrency ? `${number(one.running)} of ${number(one.concurrency)}` : '',
       `${Math.round(one.cpu * 100)} %`,
-      bytes(one.memory),
+      html`${bytes(one.memory)}${one.disk_full && html` <span class="badge">disk full</span>`}`,
     ],
   }))
   return html`<section><h2>Processes</h2>

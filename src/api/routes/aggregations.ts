@@ -48,6 +48,7 @@ export function aggregationRoutes({ aggregations, maxBodyBytes }: AggregationDep
     .patch('/aggregations/:id', async (ctx) => {
       const { id = '' } = ctx.params
       if (id.length > MAX_NAME) throw new Problem(400, `id: is longer than ${MAX_NAME} characters`)
+      if (id.includes('\0')) throw new Problem(400, 'id: must not hold NUL')
       await aggregations.amend(id, Amendment.parse(await readJson(ctx.req, maxBodyBytes)))
       // nothing may be left of it when everything was taken back
       const [found] = await aggregations.look([id])

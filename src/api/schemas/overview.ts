@@ -20,6 +20,7 @@ export const Overview = z.strictObject({
       concurrency: count.describe('jobs at once, at most; 0: it runs none'),
       cpu: number.describe('cores that it keeps busy'),
       memory: count.describe('resident bytes'),
+      disk_full: z.boolean().optional().describe('of a processor: it begins no download before its disk has room'),
     }),
   ),
   rooms: z.array(
