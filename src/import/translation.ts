@@ -148,8 +148,10 @@ export function translation({ backends, storage, onUnknownField }: TranslationOp
   /** What is needed of the request once the download is over: our rules of downloading have no say any more. */
   function requestOf({ fields, aggregation }: GoJob): DownloadRequest {
     const text = (name: string) => fields.get(name) || undefined
+    const aggrId = fields.get('AggrID') ?? ''
+    if (aggrId.includes('\0')) throw new Refused('AggrID must not hold NUL') // a retry would bring it among the downloads
     const request: DownloadRequest = {
-      aggrId: fields.get('AggrID') ?? '',
+      aggrId,
       aggrLimit: Math.max(1, Math.trunc(Number(aggregation?.limit))) || Number(DEFAULT_LIMIT),
       url: fields.get('URL') ?? '',
       extra: text('Extra'),

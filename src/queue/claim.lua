@@ -94,7 +94,7 @@ local watching = watches_hosts()
 local reply = { lease, 0, 0 }
 local ids, claims, expiries = {}, {}, {} -- flat, to be written in one go each
 local places = {} -- by group
-local moves = 300 -- so many jobs and lanes a call lets wait for something else; the next one goes on
+local moves = 300 -- so often a call finds nothing that starts, or lets a job wait for its host; the next one goes on
 local tail = redis.call("ZREVRANGE", line, 0, 0, "WITHSCORES")[2] or 0
 
 local function free_places(group)
@@ -108,6 +108,7 @@ local function to_tail(who)
 end
 
 local function start(id, score, request, group, host)
+  if goes_round(room, group) then host = "" end
   redis.call("SADD", room .. ":claimed:" .. group, id)
   keep_pace(room, group)
   if host ~= "" then ask_host(room, host, id) end
@@ -128,7 +129,10 @@ end
 local function start_of_lane(group, host, queue, member)
   local pending = room .. ":pending:" .. lane_of(group, host)
   local id, score = unpack(redis.call("ZPOPMIN", pending))
-  if id then start(id, score, redis.call("GET", request_key(id)), group, host) end
+  if id then
+    redis.call("HINCRBY", room .. ":waiting", group, -1)
+    start(id, score, redis.call("GET", request_key(id)), group, host)
+  end
   local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
   if head and tonumber(head) <= now then
     redis.call("ZADD", queue, next_turn(queue), member)
@@ -142,10 +146,7 @@ local function serve_host(host)
   local from = host_allows_from(room, host)
   local group = from and from <= now and redis.call("ZRANGE", queue, 0, 0)[1]
   if not group then return stand_host(room, host) end
-  if free_places(group) <= 0 or group_allows_from(room, group) > now then
-    moves = moves - 1
-    return wait_for_group(room, group, host)
-  end
+  if free_places(group) <= 0 or group_allows_from(room, group) > now then return wait_for_group(room, group, host) end
   start_of_lane(group, host, queue, group)
   stand(room, group)
   stand_host(room, host)
@@ -156,17 +157,17 @@ end
 local function turn_in(group)
   local lanes = room .. ":lanes:" .. group
   local host = redis.call("ZRANGEBYSCORE", lanes, 1, "+inf", "LIMIT", 0, 1)[1]
+  if not host then return "" end -- data was lost: nobody else must suffer
   redis.call("ZADD", lanes, next_turn(lanes), host)
   return host
 end
 
 local function serve_lane(group, host)
-  local from = host_allows_from(room, host)
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
   if from and from <= now then
     start_of_lane(group, host, room .. ":lanes:" .. group, host)
     stand_host(room, host)
   else
-    moves = moves - 1
     wait_for_host(room, group, host)
   end
 end
@@ -194,7 +195,7 @@ local function serve_own(group)
 end
 
 local function serve_group(group)
-  if free_places(group) <= 0 then return stand(room, group) end
+  if free_places(group) <= 0 or pace_allows_from(room, group) > now then return stand(room, group) end
   local pending = room .. ":pending:" .. group
   if not terms_of(room, group).lanes then
     serve_own(group)
@@ -205,8 +206,6 @@ local function serve_group(group)
       serve_lane(group, turn)
     elseif head and tonumber(head) <= now then
       serve_own(group)
-    else
-      moves = moves - 1
     end
   end
 
@@ -227,8 +226,9 @@ end
 while #ids < count and moves > 0 do
   local who = redis.call("ZRANGE", line, 0, 0)[1]
   if not who then break end
-  local host = string.match(who, "^%z(.*)$")
+  local host, before = string.match(who, "^%z(.*)$"), #ids
   if host then serve_host(host) else serve_group(who) end
+  if #ids == before then moves = moves - 1 end
 end
 if #ids > 0 then
   redis.call("HINCRBY", room, "pending", -#ids)

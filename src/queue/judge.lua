@@ -4,18 +4,18 @@
 --   fails   how often in a row the host was down
 --   opens   while the circuit breaker is open: until when nothing starts, ms since the epoch; from then on it is half-open
 --   pause   and for how long it opened last, ms
---   probe   half-open: id of the one job that tries
+--   probe, tried   half-open: id of the one job that tries, and since when, ms since the epoch
 --   base, since, good, gap   the rate, see rate_of: how many a second, from when on, ms; the last good rate; ms until it is
 --           probed above it
 --   full    as :pace:<group>
 --   cut     when the rate was lowered last, ms since the epoch
 --   from, oks, seen   since when how many answers came, ms since the epoch; how many a second there were just before
---   held    until when it is held in any group, ms since the epoch
---   "hold <group>"   until when it is held in that one
+--   held    until when some group may not ask it, ms since the epoch
 
 local FORGET_MS = 3600000
 local FAILS = 10 -- in a row open the breaker
 local OPEN_MS, LONGEST_OPEN_MS = 5000, 300000
+local PATIENCE_MS = 3600000 -- so long a job waits for a host that is down
 -- Found by simulation, see docs/politeness.md.
 local START_RATE = 1
 local CUT, SOFT_CUT = 0.7, 0.85
@@ -33,6 +33,7 @@ end
 
 -- To be called last: a key that expires must be there.
 local function remember(room, host)
+  if host_state(room, host).opens then redis.call("ZADD", room .. ":open", now + FORGET_MS, host) end
   redis.call("PEXPIRE", room .. ":host:" .. host, FORGET_MS)
   redis.call("ZADD", room .. ":hosts", now + FORGET_MS, host)
 end
@@ -40,7 +41,7 @@ end
 local function hold_host(room, group, host, until_ms)
   if until_ms <= held_until(room, group, host) then return end
   note(room, host, { held = math.max(until_ms, host_state(room, host).held or 0) })
-  redis.call("HSET", room .. ":host:" .. host, "hold " .. group, until_ms)
+  redis.call("SET", room .. ":hold:" .. lane_of(group, host), until_ms, "PX", until_ms - now)
   remember(room, host)
   if redis.call("EXISTS", room .. ":pending:" .. lane_of(group, host)) == 1 then place_lane(room, group, host) end
 end
@@ -51,7 +52,7 @@ local function answers(room, host)
   if state.fails then note(room, host, { fails = false }) end
   if not state.opens then return nil end
   note(room, host, {
-    opens = false, pause = false, probe = false,
+    opens = false, pause = false, probe = false, tried = false,
     base = START_RATE, since = now, from = now, oks = 0, seen = false,
   })
   redis.call("ZREM", room .. ":open", host)
@@ -104,12 +105,14 @@ local function slow_down(room, host, began, hold)
   return first and "slowed" or nil
 end
 
-local function fails(room, host, id, began)
+local function fails(room, host, id, began, waited)
   local state = host_state(room, host)
   if state.opens then
     if state.probe ~= id then return nil end
     local pause = math.min(LONGEST_OPEN_MS, (state.pause or OPEN_MS) * 2)
-    note(room, host, { opens = now + pause, pause = pause, probe = false })
+    -- those that have waited for too long try at once, one after the other: all of them shall end
+    local opens = waited > PATIENCE_MS and now or now + pause
+    note(room, host, { opens = opens, pause = pause, probe = false })
     return nil
   end
   -- of jobs that began before it was watched a success would not have been told
@@ -117,15 +120,14 @@ local function fails(room, host, id, began)
   note(room, host, { fails = math.max(1, count) })
   if count < FAILS then return nil end
   note(room, host, { opens = now + OPEN_MS, pause = OPEN_MS })
-  redis.call("ZADD", room .. ":open", now + FORGET_MS, host)
   return "opened"
 end
 
 -- Returns what has just become of the host: "slowed", "opened", "closed", or nothing.
-local function judge(room, group, host, says, id, began, hold)
+local function judge(room, group, host, says, id, began, waited, hold)
   local event
   if says == "down" then
-    event = fails(room, host, id, began)
+    event = fails(room, host, id, began, waited)
     remember(room, host)
   elseif says == "throttled" then
     event = answers(room, host)

@@ -14,18 +14,21 @@
 --   :hosts           zset    hosts in trouble: when that is forgotten, ms since the epoch
 --   :open            zset    those of them whose circuit breaker is open: the same
 --   :host:<host>     hash    what is known of one; gone when it is forgotten (judge.lua)
+--   :hold:<lane>     string  until when the host may not be asked by this group, ms since the epoch
 --   :running:<host>  set     ids of jobs that ask it for something; counted while hosts have a limit
 --   :queue:<host>    zset    groups whose lanes wait for it: position
 --   :lanes:<group>   zset    hosts that have a lane in the group: position, or 0 while it does not wait for the group;
 --                            "" is the group's own turn
+--   :waiting         hash    groups that have lanes: how many jobs are in them
 
 -- The host that a job asks, from its packed request: as in src/jobs/host.ts.
 local function host_asked(request)
-  local authority = string.match(request or "", ',"u":"%a[%w+.-]*://([^/?#\\"]*)') or ""
+  local _, before = string.find(request or "", ',"u":"', 1, true)
+  local authority = before and string.match(request, '^%a[%w+.-]*://([^/?#\\"]*)', before + 1) or ""
   return string.lower(string.match(authority, "[^@]*$"))
 end
 
-local FIELDS = { "fails", "opens", "pause", "probe", "base", "since", "good", "gap", "full", "cut", "from", "oks", "seen", "held" }
+local FIELDS = { "fails", "opens", "pause", "probe", "tried", "base", "since", "good", "gap", "full", "cut", "from", "oks", "seen", "held" }
 local known_hosts = {}
 local function host_state(room, host)
   local name = room .. " " .. host
@@ -70,6 +73,7 @@ local function host_pace_allows_from(state)
   return ms_of(state.full - math.max(0, 100 - 1000 / rate))
 end
 
+local PROBE_MS = 10000
 -- From when on, in ms since the epoch, the host may be asked; nothing while something must end before.
 local function host_allows_from(room, host)
   local limit = host_limit_of(room)
@@ -78,9 +82,9 @@ local function host_allows_from(room, host)
   local from = 0
   if state.opens then
     from = state.opens
-    -- half-open: one at a time
+    -- half-open: one at a time, and another beside one that takes long
     local tries = state.asked or state.probe and redis.call("HEXISTS", room .. ":claims", state.probe) == 1
-    if from <= now and tries then return nil end
+    if tries then from = math.max(from, (state.tried or 0) + PROBE_MS) end
   end
   return math.max(from, host_pace_allows_from(state))
 end
@@ -100,24 +104,24 @@ local function ask_host(room, host, id)
   local state = host_state(room, host)
   if host_limit_of(room) > 0 then redis.call("SADD", room .. ":running:" .. host, id) end
   if state.opens then
-    state.probe, state.asked = id, true
-    redis.call("HSET", room .. ":host:" .. host, "probe", id)
+    state.probe, state.tried, state.asked = id, now, true
+    redis.call("HSET", room .. ":host:" .. host, "probe", id, "tried", now)
   end
   take_host_turn(room, host)
 end
 
+local function lane_of(group, host) return group .. "\0" .. host end
+
 -- Until when the host may not be asked by this group.
 local function held_until(room, group, host)
   if (host_state(room, host).held or 0) <= now then return 0 end -- nor by any other
-  return tonumber(redis.call("HGET", room .. ":host:" .. host, "hold " .. group) or "0")
+  return tonumber(redis.call("GET", room .. ":hold:" .. lane_of(group, host)) or "0")
 end
 
 local function stand_host(room, host)
   local waiting = redis.call("EXISTS", room .. ":queue:" .. host) == 1
   put(room, "\0" .. host, waiting and host_allows_from(room, host) or nil)
 end
-
-local function lane_of(group, host) return group .. "\0" .. host end
 
 -- Group and host of a lane; nothing for a group.
 local function lane_parts(who) return string.match(who, "^([^%z]+)%z(.+)$") end
@@ -141,13 +145,13 @@ local function close_lane(room, group, host)
   redis.call("ZREM", lanes, host)
   if redis.call("ZCARD", lanes) <= 1 then -- what is left is the group's own turn
     redis.call("DEL", lanes)
+    redis.call("HDEL", room .. ":waiting", group)
     note_lanes(room, group, false)
   end
 end
 
 local function wait_for_host(room, group, host)
   local queue = room .. ":queue:" .. host
-  redis.call("ZREM", room .. ":due", lane_of(group, host))
   redis.call("ZADD", room .. ":lanes:" .. group, 0, host)
   redis.call("ZADD", queue, next_turn(queue), group)
   stand_host(room, host)
@@ -160,13 +164,20 @@ local function wait_for_group(room, group, host)
   stand(room, group)
 end
 
+-- Whether the group's jobs go through a proxy: then nothing is known of their host, but that it asked them to wait.
+local function goes_round(room, group) return terms_of(room, group).gift ~= "" end
+
 -- Lets a lane wait for what it has to wait for first, whatever it waited for before. Ends it when it is empty; the
 -- caller then lets the group stand.
 local function place_lane(room, group, host)
   local first = redis.call("ZRANGE", room .. ":pending:" .. lane_of(group, host), 0, 0, "WITHSCORES")[2]
   if not first then return close_lane(room, group, host) end
   local at = math.max(tonumber(first), held_until(room, group, host))
-  if at <= now then return wait_for_host(room, group, host) end
+  if at <= now then
+    redis.call("ZREM", room .. ":due", lane_of(group, host))
+    local wait = goes_round(room, group) and wait_for_group or wait_for_host
+    return wait(room, group, host)
+  end
   redis.call("ZREM", room .. ":queue:" .. host, group)
   redis.call("ZADD", room .. ":lanes:" .. group, 0, host)
   put(room, lane_of(group, host), at)
@@ -175,14 +186,16 @@ end
 -- Whether a job of the group has to go into its host's lane instead of starting.
 local function must_wait(room, group, host)
   if redis.call("EXISTS", room .. ":pending:" .. lane_of(group, host)) == 1 then return true end
-  local from = host_allows_from(room, host)
-  return not from or from > now or held_until(room, group, host) > now
+  if held_until(room, group, host) > now then return true end
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
+  return not from or from > now
 end
 
 -- Moves a job that was taken out of its group's own pending jobs into its host's lane.
 local function move_to_lane(room, id, score, group, host)
   local lane, lanes = lane_of(group, host), room .. ":lanes:" .. group
   redis.call("ZADD", room .. ":pending:" .. lane, score, id)
+  redis.call("HINCRBY", room .. ":waiting", group, 1)
   if not terms_of(room, group).lanes then
     redis.call("ZADD", lanes, 1, "")
     note_lanes(room, group, true)
@@ -223,6 +236,7 @@ local function take_from_pending(room, id, where)
   redis.call("HINCRBY", room, "pending", -1)
   local group, host = lane_parts(where)
   if group then
+    redis.call("HINCRBY", room .. ":waiting", group, -1)
     place_lane(room, group, host)
     stand_host(room, host)
   end

@@ -5,6 +5,7 @@
 --   pending  how many jobs are pending in it
 --   seq      how many claim calls gave jobs
 --   server   run id of the Redis server that the last call ran on
+--   forgot   when that was another one for the first time: what began before, and how much, it may not know
 --   host_limit  requests at once to a host, from all groups; absent: no limit
 --   opens, since  while it is closed: until when, and because of what happened when (0: because data is missing)
 -- All other keys of the room are that name and a suffix, so they live in its hash slot:
@@ -68,7 +69,7 @@ local function terms_of(room, group)
   local terms = { limit = operator.paused and 0 or limit, gift = gift, lanes = lanes == "+" }
   rate = tonumber(rate)
   if rate then
-    terms.interval = 1000 / rate
+    terms.interval = 1000 / math.max(rate, 1e-6)
     terms.ahead = (math.max(tonumber(burst) or 1, 1) - 1) * terms.interval
   end
   known_terms[name] = terms
@@ -87,18 +88,24 @@ local function ms_of(moment)
 end
 
 -- GCRA: the moment at which the whole burst will be there again moves on by an interval with each start, and may be
--- `ahead` of the clock. So in any time t no more than burst + rate × t start, whoever starts them.
+-- `ahead` of the clock. So in any time t no more than burst + rate × t start, whoever starts them. What a server may have
+-- forgotten counts as a whole burst.
+local function pace_of(room, group, terms)
+  local full = tonumber(redis.call("GET", room .. ":pace:" .. group) or "0")
+  local forgot = tonumber(redis.call("HGET", room, "forgot") or -math.huge)
+  return math.max(full, forgot + terms.ahead + terms.interval)
+end
+
 local function pace_allows_from(room, group)
   local terms = terms_of(room, group)
   if not terms.interval then return 0 end
-  return ms_of(tonumber(redis.call("GET", room .. ":pace:" .. group) or "0") - terms.ahead)
+  return ms_of(pace_of(room, group, terms) - terms.ahead)
 end
 
 local function keep_pace(room, group)
   local terms = terms_of(room, group)
   if not terms.interval then return end
-  local full = tonumber(redis.call("GET", room .. ":pace:" .. group) or "0")
-  full = math.max(full, exactly) + terms.interval
+  local full = math.max(pace_of(room, group, terms), exactly) + terms.interval
   -- gone when it says nothing any more: a group that ends and begins anew gets no second burst
   redis.call("SET", room .. ":pace:" .. group, string.format("%.6f", full), "PX", math.ceil(full - now) + 1000)
 end
@@ -196,9 +203,10 @@ local function closed_for(room, worker, seen, lease)
   local added = redis.call("ZADD", workers, now, worker)
   if tonumber(seen) > tonumber(seq or "0") then
     opens, since = now + lease, 0
-    redis.call("HSET", room, "server", run, "seq", seen, "opens", opens, "since", since)
+    redis.call("HSET", room, "server", run, "seq", seen, "opens", opens, "since", since, "forgot", now)
   elseif server ~= run then
     redis.call("HSET", room, "server", run)
+    if server then redis.call("HSET", room, "forgot", now) end
     if server and redis.call("ZCARD", workers) > added then -- those that stop take themselves out
       opens, since = math.max(opens or 0, now + math.min(lease, LONGEST_SILENCE_MS)), now
       redis.call("HSET", room, "opens", opens, "since", since)

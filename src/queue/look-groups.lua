@@ -7,26 +7,20 @@
 local room = KEYS[1]
 local reply = { now, redis.call("HGET", room, "limit") or "1" }
 
--- Of the lanes of a group: how many jobs, and when the first may start.
-local function in_lanes(group)
-  local count, first = 0, nil
-  for _, host in ipairs(redis.call("ZRANGE", room .. ":lanes:" .. group, 0, -1)) do
-    if host ~= "" then
-      local pending = room .. ":pending:" .. lane_of(group, host)
-      local at = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
-      count = count + redis.call("ZCARD", pending)
-      if at and (not first or tonumber(at) < tonumber(first)) then first = at end
-    end
+-- When the first job of some lane may start: one of a group may have thousands.
+local function first_in_lane(group)
+  for _, host in ipairs(redis.call("ZRANGE", room .. ":lanes:" .. group, 0, 1)) do
+    local first = redis.call("ZRANGE", room .. ":pending:" .. lane_of(group, host), 0, 0, "WITHSCORES")[2]
+    if host ~= "" and first then return first end
   end
-  return count, first
 end
 
 for _, group in ipairs(ARGV) do
   local pending = room .. ":pending:" .. group
   local entry = redis.call("HGET", room .. ":groups", group)
   local count, first = redis.call("ZCARD", pending), redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
-  local waiting, at = 0, nil
-  if entry and string.find(entry, "^[^ ]*%+ ") then waiting, at = in_lanes(group) end
+  local waiting = tonumber(redis.call("HGET", room .. ":waiting", group) or "0")
+  local at = waiting > 0 and first_in_lane(group)
   if at and (not first or tonumber(at) < tonumber(first)) then first = at end
   reply[#reply + 1] = {
     count + waiting,

@@ -11,7 +11,7 @@ import {
 } from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
-import { type Keys, laneOf } from './keys.ts'
+import type { Keys } from './keys.ts'
 import { moveTo } from './move.ts'
 import type { Client } from './redis.ts'
 import type { AddReply } from './scripts.ts'
@@ -87,13 +87,11 @@ export function queueOf(
 
   /** Of a group and its lanes. */
   async function pendingIn(room: string, group: string): Promise<number> {
-    const [own, hosts] = await Promise.all([
+    const [own, waiting] = await Promise.all([
       redis.zcard(`${room}:pending:${group}`),
-      redis.zrange(`${room}:lanes:${group}`, '0', '-1'),
+      redis.hget(`${room}:waiting`, group),
     ])
-    const lanes = hosts.filter((host) => host !== '').map((host) => laneOf(group, host))
-    const sizes = await Promise.all(lanes.map((lane) => redis.zcard(`${room}:pending:${lane}`)))
-    return sizes.reduce((sum, size) => sum + size, own)
+    return own + Number(waiting ?? 0)
   }
 
   async function accept(jobs: NewJob[]): Promise<Acceptance[]> {

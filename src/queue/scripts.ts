@@ -162,7 +162,7 @@ declare module 'ioredis' {
     checkClaims(room: string, mend: '0' | '1', ...ids: string[]): Result<string[], Context>
     checkGroups(room: string, mend: '0' | '1', ...groups: string[]): Result<string[], Context>
     checkLanes(room: string, mend: '0' | '1', ...lanes: string[]): Result<string[], Context>
-    recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number], Context>
+    recountRoom(room: string, mend: '0' | '1'): Result<[number, number, number, number, number, number], Context>
     mendJob(totals: string, id: string, ...args: Args): Result<0 | 1, Context>
     adoptJob(target: string, ...args: Args): Result<0 | 1, Context>
     peekGoJobs(queue: string, ...ids: string[]): Result<GoRow[], Context>

@@ -43,7 +43,8 @@ else
 end
 if kind ~= "gone" then redis.call("HSET", state_key(id), "settled", token) end
 if host ~= "" then
-  local event = judge(room, group, host, says, id, tonumber(began), hold)
+  -- a priority moves a job ahead by a multiple of 1e11 ms, see add.lua
+  local event = judge(room, group, host, says, id, tonumber(began), (now - score) % 1e11, hold)
   stand(room, group)
   if event then return "settled " .. event end
 elseif hold > 0 and now + hold > tonumber(redis.call("HGET", room .. ":holds", group) or "0") then

@@ -48,11 +48,24 @@ describe('the host of a URL', () => {
     .map(([scheme, parts]) => scheme + parts.join(''))
   const hostile = fc.constantFrom('"u":"http://evil.example/"', ',"u":"http://evil.example/', 'plain')
 
+  it('is the one that is asked, for every URL that is written plainly', () => {
+    const plain = fc.webUrl({ authoritySettings: { withPort: true, withUserInfo: true }, withQueryParameters: true })
+    const property = fc.property(plain, fc.boolean(), (url, loud) => {
+      const { protocol, host, port } = new URL(url)
+      const asked = port === '' ? [host, `${host}:${protocol === 'http:' ? 80 : 443}`, `${host}:`] : [host]
+      // what is no plain name of a host or an address, as 0.1 for 0.0.0.1, is left as it is
+      fc.pre(URL.canParse(url) && /^[^@/?#]*@?[a-z0-9.-]+(:\d*)?$/i.test(new URL(url).host))
+      assert.ok(asked.includes(hostOf(loud ? url.toUpperCase().replace('HTTP', 'http') : url)), url)
+    })
+    fc.assert(property, { numRuns: 2000 })
+  })
+
   test('is the same to the scripts, whatever the request holds', async (q) => {
     const script = `${lua('lib')}${lua('lanes')}return host_asked(ARGV[1])`
     const property = fc.asyncProperty(fc.oneof(url, fc.webUrl()), hostile, async (url, name) => {
-      const requestHeaders = { u: 'http://header.example/', [name]: name }
-      const packed = packRequest(request({ aggrId: name, aggrProxy: name, url, extra: name, requestHeaders }))
+      const requestHeaders = { [name]: name, u: 'http://header.example/', v: name }
+      const others = { aggrId: name, aggrProxy: name, extra: name, requestHeaders, subpath: name, traceparent: name }
+      const packed = packRequest(request({ ...others, url }))
       assert.equal(await q.redis.eval(script, 1, `${q.base}downloads`, packed), hostOf(url))
     })
     await fc.assert(property, { numRuns: 2000 })

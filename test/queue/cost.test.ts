@@ -54,6 +54,24 @@ describe('what a job costs', () => {
     assertNotAbove(await commandsOfOneJob(q, server()), one)
   })
 
+  test('in commands of Redis, to look at its group, is the same for one host that waits and for hundreds', async (q) => {
+    const room = q.room({ hostLimit: 1 })
+    const addTo = (host: string) => Promise.all([1, 2].map(() => q.add({ url: `http://${host}/`, aggrLimit: 50_000 })))
+    const look = async (expected: number) => {
+      await q.claim(room, 1000)
+      const before = await commandsRun(server())
+      const [, , row] = await q.redis.lookAtGroups(q.keys.room('downloads'), 'group')
+      const commands = (await commandsRun(server())) - before
+      assert.deepEqual([row?.[0], row?.[8]], [expected, expected], 'pending, and waiting for hosts')
+      return commands
+    }
+    await addTo('origin.example')
+    const one = await look(1)
+    await Promise.all(Array.from({ length: 300 }, (_, i) => addTo(`${i}.example`)))
+    await q.claim(room, 1000)
+    assert.ok((await look(301)) <= one)
+  })
+
   // A change that makes the queue do more work fails here, whatever the machine: say why before you raise a figure.
   for (const [jobs, commands, scripts] of [
     [1, 200, 7],

@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import type { Verdict } from '../../src/jobs/places.ts'
 import { aggregationsOf } from '../../src/queue/aggregations.ts'
 import { booksOf } from '../../src/queue/books.ts'
+import { checkQueue } from '../../src/queue/check/check.ts'
 import { jobsOf } from '../../src/queue/jobs.ts'
 import { type Cursor, listingOf } from '../../src/queue/listing.ts'
 import type { Claim, Room } from '../../src/queue/room.ts'
 import { freezeClock } from '../support/frozen-clock.ts'
 import { never, openQueue, queueSuite, type TestQueue } from '../support/queue.ts'
+import { sleepersOf } from './model/sleepers.ts'
 
 const SLOW = 'slow.example'
 const GOOD = 'good.example'
@@ -61,6 +63,21 @@ describe('a host that asks for time', () => {
     assert.deepEqual(await q.queue.groups('downloads'), [{ group: 'group', pending: 3 }])
     await q.travel(5000)
     assert.deepEqual(hosts(await q.claim(room, 10)), [SLOW, SLOW, SLOW])
+  })
+
+  test('is forgotten for each group by itself, however long others are held', async (q) => {
+    const room = q.room()
+    for (let i = 0; i < 50; i++) {
+      await addTo(q, SLOW, `batch ${i}`)
+      const [claim] = await q.claim(room)
+      assert.ok(claim, `${i}`)
+      await end(room, claim, '', 5000, 'gone')
+      await q.travel(2000)
+    }
+    const keys = await q.redis.keys('*')
+    const sizes = keys.filter((key) => key.includes(`:hold:`) || key.includes(`:host:`))
+    assert.ok(sizes.length <= 5, `${sizes}`)
+    for (const key of sizes) if (key.includes(':host:')) assert.ok((await q.redis.hlen(key)) <= 4)
   })
 
   test('hides no job: those that wait for it are found, listed, counted, cancelled', async (q) => {
@@ -197,6 +214,10 @@ describe('a host that asks for time', () => {
         host: fc.constantFrom(...names),
         group: fc.constantFrom(...groups),
         count: fc.integer({ min: 1, max: 4 }),
+        priority: fc.constantFrom(0, 0, 3),
+        laterMs: fc.constantFrom(0, 0, 600, 20_000),
+        aggrProxy: fc.constantFrom(undefined, undefined, 'http://proxy.example'),
+        aggrRate: fc.constantFrom(undefined, undefined, 0.4, 8),
       }),
       fc.record({ ...to('claim'), worker: fc.nat(2), count: fc.nat(6) }),
       fc.record({
@@ -208,6 +229,8 @@ describe('a host that asks for time', () => {
         kind: fc.constantFrom('again' as const, 'gone' as const),
       }),
       fc.record({ ...to('leave'), worker: fc.nat(2) }),
+      fc.record({ ...to('turn'), which: fc.nat(100) }),
+      fc.record({ ...to('cancel'), which: fc.nat(100), count: fc.integer({ min: 1, max: 5 }) }),
       fc.record({ ...to('crash'), worker: fc.nat(2) }),
       fc.record({ ...to('limit'), hostLimit: fc.nat(3) }),
       fc.record({
@@ -215,10 +238,14 @@ describe('a host that asks for time', () => {
         group: fc.constantFrom(...groups),
         limit: fc.integer({ min: 1, max: 3 }),
         paused: fc.boolean(),
+        rate: fc.constantFrom(undefined, 0.3, 5),
       }),
       fc.record({ ...to('wait'), ms: fc.constantFrom(1, 90, 700, 5000, 11_000) }),
     )
-    const property = fc.asyncProperty(fc.array(step, { maxLength: 100, size: 'max' }), async (steps) => {
+    const steps = fc.array(step, { maxLength: 100, size: 'max' })
+    const says = fc.constantFrom<Says>('ok', 'ok', 'throttled', 'down', '')
+    const jumpMs = fc.constantFrom(0, 0, 3_600_000, -3_600_000)
+    const property = fc.asyncProperty(steps, says, jumpMs, async (steps, says, jumpMs) => {
       await using q = openQueue(server())
       await q.redis.flushall()
       const clock = await freezeClock(q.redis)
@@ -227,12 +254,33 @@ describe('a host that asks for time', () => {
       const workers = [start(), start(), start()]
       const worker = (i: number) => workers[i] ?? start()
       const held = () => workers.flatMap(({ room, held }) => held.map((claim) => ({ room, held, claim })))
+      const jobs = jobsOf(q.redis, q.keys, q.queue)
+      const added: string[] = []
+      const sleepers = sleepersOf()
+      const claim = async (i: number, count: number) => {
+        const { room, held } = worker(i)
+        const { claims, idleMs } = await room.claim(count, never)
+        held.push(...claims)
+        await clock.rung() // what it rang itself was before it fell asleep
+        if (claims.length === count) sleepers.wake('downloads', `${i}`)
+        else sleepers.sleep('downloads', `${i}`, idleMs === -1 ? Infinity : clock.now + idleMs)
+      }
       let before = await q.check({ now: clock.now })
       for (const step of steps) {
-        if (step.do === 'add') for (let i = 0; i < step.count; i++) await addTo(q, step.host, step.group, 3)
-        else if (step.do === 'claim')
-          worker(step.worker).held.push(...(await q.claim(worker(step.worker).room, step.count)))
-        else if (step.do === 'settle') {
+        if (step.do === 'add') {
+          const { do: _, host, group, count, laterMs, ...terms } = step
+          const notBeforeMs = laterMs && clock.now + laterMs
+          const job = { url: `http://${host}/file`, aggrId: group, aggrLimit: 3, notBeforeMs, ...terms }
+          for (let i = 0; i < count; i++) added.push(await q.add(job))
+        } else if (step.do === 'claim') await claim(step.worker, step.count)
+        else if (step.do === 'cancel') {
+          for (let i = 0; i < step.count && added.length > 0; i++) {
+            await jobs.cancel(added[(step.which + i) % added.length] ?? '')
+          }
+        } else if (step.do === 'turn') {
+          const one = held()[step.which % Math.max(1, held().length)]
+          if (one) await one.room.turn(one.claim, never)
+        } else if (step.do === 'settle') {
           for (let i = 0; i < step.count; i++) {
             const all = held()
             const one = all[step.which % Math.max(1, all.length)]
@@ -246,16 +294,22 @@ describe('a host that asks for time', () => {
           hostLimit = step.hostLimit
           for (const one of workers) one.room = q.room({ leaseMs: 10_000, hostLimit })
         } else if (step.do === 'adjust') {
-          await q.queue.adjust('downloads', step.group, { limit: step.limit, paused: step.paused })
+          const { limit, paused, rate } = step
+          await q.queue.adjust('downloads', step.group, { limit, paused, ...(rate && { rate }) })
         } else await clock.advance(step.ms)
         before = await q.check({ since: before, now: clock.now })
+        if ((await clock.rung()).length > 0) sleepers.ring('downloads')
+        const downloads = before.rooms.get('downloads')
+        const moments = [...(downloads?.due.values() ?? []), ...(downloads?.leases.values() ?? [])]
+        sleepers.check('downloads', clock.now, () => (downloads?.line.size ? clock.now : Math.min(...moments)))
       }
       for (const group of groups) await q.queue.adjust('downloads', group, {})
+      await clock.advance(jumpMs)
       await clock.advance(10_001)
       const last = start()
       for (let i = 0; ; i++) {
         const { claims, idleMs } = await last.room.claim(100, never)
-        for (const claim of claims) await end(last.room, claim, 'ok', 0, 'gone')
+        for (const claim of claims) await end(last.room, claim, says, 0, 'gone')
         const { rooms } = await booksOf(q.redis, q.keys)
         if (rooms.every(({ pending, claimed }) => pending + claimed === 0)) break
         assert.ok(i < 2000, 'jobs are left over')
@@ -325,6 +379,46 @@ describe('a host that is down', () => {
     await q.check()
   })
 
+  test('is tried by another job beside one that takes long', async (q) => {
+    const room = q.room({ leaseMs: 600_000 })
+    await takeDown(q, room)
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    await q.travel(5000)
+    const [trickle] = await q.claim(room, 5)
+    assert.ok(trickle)
+    const { claims, idleMs } = await room.claim(5, never)
+    assert.ok(claims.length === 0 && idleMs > 8000 && idleMs <= 10_000, `${idleMs}`)
+    await q.travel(10_000)
+    const [second, ...more] = await q.claim(room, 5)
+    assert.ok(second)
+    assert.equal(more.length, 0)
+    await end(room, trickle, 'down')
+    assert.equal((await q.claim(room, 5)).length, 0, 'it is known no better')
+    await end(room, second, 'ok')
+    assert.equal((await q.claim(room, 5)).length, 1)
+  })
+
+  test('keeps nobody waiting for more than an hour: then its jobs try one after the other', async (q) => {
+    const room = q.room()
+    await takeDown(q, room)
+    for (let i = 0; i < 20; i++) await addTo(q, SLOW)
+    await q.claim(room, 5)
+    let tried = 0
+    for (let minutes = 0; minutes < 70; minutes++) {
+      await q.travel(60_000)
+      for (let more = true; more; ) {
+        const claims = await q.claim(room, 5)
+        assert.ok(claims.length <= 1, 'one at a time')
+        for (const claim of claims) await end(room, claim, 'down', 0, 'gone')
+        tried += claims.length
+        more = claims.length > 0
+      }
+      if (minutes < 59) assert.ok(tried < 19, `${tried} after ${minutes} minutes`)
+      assert.equal((await booksOf(q.redis, q.keys)).hosts.open, 1, `after ${minutes} minutes`)
+    }
+    assert.equal(tried, 20)
+  })
+
   test('is not one that has bad URLs among good ones', async (q) => {
     const room = q.room()
     for (let i = 0; i < 40; i++) {
@@ -336,6 +430,25 @@ describe('a host that is down', () => {
     assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 1, open: 0 })
   })
 
+  test('keeps no job waiting that goes through a proxy, unless it asked that to wait', async (q) => {
+    const room = q.room({ hostLimit: 1 })
+    await takeDown(q, room)
+    const add = () => q.add({ url: `http://${SLOW}/file`, aggrId: 'round', aggrProxy: 'http://proxy.example' })
+    for (let i = 0; i < 3; i++) await add()
+    const claims = await q.claim(room, 5)
+    assert.equal(claims.length, 3)
+    for (const claim of claims) await end(room, claim, '', 2000, 'gone')
+    for (let i = 0; i < 3; i++) await add()
+    await addTo(q, SLOW)
+    assert.deepEqual(await q.claim(room, 5), [])
+    await q.check()
+    await q.travel(2000)
+    assert.deepEqual(
+      (await q.claim(room, 5)).map(({ group }) => group),
+      ['round', 'round', 'round'],
+    )
+  })
+
   test('is forgotten an hour after the last trouble', async (q) => {
     const room = q.room()
     await takeDown(q, room)
@@ -344,6 +457,25 @@ describe('a host that is down', () => {
     const [claim] = await q.claim(room)
     assert.equal(claim?.watched, '')
     assert.deepEqual((await booksOf(q.redis, q.keys)).hosts, { watched: 0, open: 0 })
+  })
+})
+
+describe('a lane whose entry was lost', () => {
+  const { server } = queueSuite()
+
+  it('keeps no other job waiting, and is mended', async () => {
+    await using q = openQueue(server())
+    const room = q.room({ hostLimit: 1 })
+    for (let i = 0; i < 3; i++) await addTo(q, SLOW)
+    const [first] = await q.claim(room, 5)
+    assert.ok(first)
+    await q.redis.del(`${q.keys.room('downloads')}:lanes:group`)
+    await addTo(q, GOOD)
+    assert.deepEqual(hosts(await q.claim(room, 5)), [GOOD])
+    await checkQueue(q.redis, q.keys, { mend: true, onFinding: () => {} })
+    await q.check()
+    await end(room, first, 'ok')
+    assert.deepEqual(hosts(await q.claim(room, 5)), [SLOW])
   })
 })
 

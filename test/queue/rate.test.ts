@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { checkQueue, type Finding } from '../../src/queue/check/check.ts'
 import type { Claim } from '../../src/queue/room.ts'
 import { freezeClock } from '../support/frozen-clock.ts'
 import { never, openQueue, queueSuite, until } from '../support/queue.ts'
@@ -123,6 +124,34 @@ describe('the rate of a group', () => {
     await q.queue.adjust('downloads', 'group', {})
     assert.equal((await q.claim(room, 5)).length, 0)
     await q.check()
+  })
+
+  for (const rate of [5e-324, 1e-20, 0.000001, 1_000_000, 1.7e308]) {
+    test(`may be ${rate} a second`, async (q) => {
+      for (let i = 0; i < 5; i++) await q.add()
+      const room = q.room()
+      await q.queue.adjust('downloads', 'group', { rate, burst: 2 })
+      for (let calls = 0; calls < 3; calls++) await room.claim(5, never)
+      await q.queue.adjust('downloads', 'group', {})
+      await q.claim(room, 5)
+      assert.deepEqual(await q.claim(room, 5), [])
+    })
+  }
+
+  test('counts as used up after a failover, which is nothing to be mended', async (q) => {
+    const [room, other] = [q.room({ leaseMs: 1000 }), q.room({ leaseMs: 1000 })]
+    await Promise.all([room, other].map((one) => one.claim(0, never)))
+    for (let i = 0; i < 3; i++) await q.add({ aggrRate: 0.1, aggrBurst: 3 })
+    await q.redis.hset(q.keys.room('downloads'), 'server', 'another')
+    assert.equal((await q.claim(room, 3)).length, 0, 'the room is closed')
+    const findings: Finding[] = []
+    await checkQueue(q.redis, q.keys, { mend: false, onFinding: (finding) => findings.push(finding) })
+    assert.deepEqual(findings, [])
+    await until('the room is open, and the group stands where it belongs', async () => {
+      await Promise.all([room, other].map((one) => one.claim(0, never)))
+      return (await q.redis.hexists(q.keys.room('downloads'), 'opens')) === 0
+    })
+    assert.equal((await q.claim(room, 3)).length, 0)
   })
 
   test('lets other groups go on', async (q) => {

@@ -17,14 +17,20 @@ export interface RoomState {
   holds: Map<string, number>
   leases: Map<string, number>
   claims: Map<string, { token: string; score: number; group: string; host: string }>
+  /** When it last ran on another server than before. */
+  forgot: number
   /** By group, and by lane. */
   pending: Map<string, Map<string, number>>
   /** Of groups that have lanes: hosts, and whose turn it is; 0: it does not wait for the group. */
   lanes: Map<string, Map<string, number>>
+  /** Of groups that have lanes: how many jobs are in them. */
+  waiting: Map<string, number>
   /** Of hosts: groups whose lanes wait for them. */
   queues: Map<string, Map<string, number>>
   /** What is known of hosts. */
   hosts: Map<string, Map<string, string>>
+  /** By lane: until when its host may not be asked. */
+  held: Map<string, number>
   running: Map<string, Set<string>>
   /** Requests at once to a host; 0: no limit. */
   hostLimit: number
@@ -121,10 +127,13 @@ const newRoom = (): RoomState => ({
   claims: new Map(),
   pending: new Map(),
   lanes: new Map(),
+  waiting: new Map(),
   queues: new Map(),
   hosts: new Map(),
+  held: new Map(),
   running: new Map(),
   hostLimit: 0,
+  forgot: -Infinity,
   paces: new Map(),
   claimed: new Map(),
   left: new Map(),
@@ -178,9 +187,9 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
 
   // a group may be called anything, so what is in front of it is looked for first
   const [, ofGroup, part, group = ''] =
-    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|running):(.*)$/s.exec(name) ?? []
+    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|hold|running):(.*)$/s.exec(name) ?? []
   const [, ofRoom, list] =
-    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
+    /^(.+?):(line|due|groups|waiting|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
   const room = rooms.get(roomName) ?? newRoom()
   rooms.set(roomName, room)
@@ -188,14 +197,15 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
   else if (part === 'claimed' || part === 'left' || part === 'running') room[part].set(group, new Set(value))
   else if (part === 'lanes') room.lanes.set(group, numbers(value))
   else if (part === 'queue') room.queues.set(group, numbers(value))
-  else if (part === 'host' || part === 'pace') {
+  else if (part === 'host' || part === 'hold' || part === 'pace') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     if (part === 'host') room.hosts.set(group, texts(value))
-    else room.paces.set(group, Number(value[0]))
+    else room[part === 'hold' ? 'held' : 'paces'].set(group, Number(value[0]))
   } else if (part === 'call') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
-  } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds') room[list] = numbers(value)
+  } else if (list === 'line' || list === 'due' || list === 'leases' || list === 'holds' || list === 'waiting')
+    room[list] = numbers(value)
   else if (list === 'groups' || list === 'overrides') room[list] = texts(value)
   else if (list === 'workers' || list === 'hosts' || list === 'open') return
   else if (list === 'claims') for (const [id, claim] of pairs(value)) room.claims.set(id, parseClaim(claim))
@@ -204,10 +214,11 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     const own = numbers(value)
     // which server and which call, not what the room holds
     for (const field of own.keys())
-      assert.match(field, /^(limit|host_limit|pending|seq|server|opens|since)$/, `${key} has no such field`)
+      assert.match(field, /^(limit|host_limit|pending|seq|server|forgot|opens|since)$/, `${key} has no such field`)
     room.limit = own.get('limit')
     room.hostLimit = own.get('host_limit') ?? 0
     room.seq = own.get('seq') ?? 0
+    room.forgot = own.get('forgot') ?? -Infinity
     room.counted = own.get('pending') ?? 0
   }
 }
@@ -336,7 +347,8 @@ function checkGroups(name: string, room: RoomState, now: number, before: RoomSta
     const waiting = [...(room.lanes.get(group) ?? [])].some(([host, position]) => host !== '' && position > 0)
     const head = waiting ? 0 : Math.min(...(room.pending.get(group)?.values() ?? []))
     const may = head !== Infinity && !paused && running < limit
-    const pace = rate ? paceAllowsFrom(room.paces.get(group) ?? 0, rate) : 0
+    const used = rate ? room.forgot + (Math.max(rate.burst, 1) * 1000) / rate.perSecond : 0
+    const pace = rate ? paceAllowsFrom(Math.max(used, room.paces.get(group) ?? 0), rate) : 0
     checkStanding(room, group, where, now, may ? Math.max(head, room.holds.get(group) ?? 0, pace) : undefined)
   }
   checkLanes(name, room, now)
@@ -367,13 +379,19 @@ function checkLanes(name: string, room: RoomState, now: number): void {
   for (const [group, text] of room.groups) {
     assert.equal(parseGroup(text).hasLanes, room.lanes.has(group), `${name}: ${JSON.stringify(group)} notes its lanes`)
   }
+  const waiting = new Map<string, number>()
+  for (const lane of lanes) {
+    const [group] = laneParts(lane)
+    waiting.set(group, (waiting.get(group) ?? 0) + (room.pending.get(lane)?.size ?? 0))
+  }
+  assert.deepEqual(new Map([...room.waiting].sort()), new Map([...waiting].sort()), `${name}: jobs in lanes`)
   for (const lane of lanes) {
     const [group, host = ''] = laneParts(lane)
     const due = room.due.get(lane)
     const waits = [due !== undefined, room.queues.get(host)?.has(group), (room.lanes.get(group)?.get(host) ?? 0) > 0]
     assert.equal(waits.filter(Boolean).length, 1, `${name}: lane ${JSON.stringify(lane)} waits for one thing: ${waits}`)
     const head = Math.min(...(room.pending.get(lane)?.values() ?? []))
-    const held = Number(room.hosts.get(host)?.get(`hold ${group}`) ?? 0)
+    const held = room.held.get(lane) ?? 0
     if (due !== undefined) {
       assert.ok(due <= Math.max(head, held, now), `${name}: lane ${JSON.stringify(lane)} is due in time`)
     } else assert.ok(Math.max(head, held) <= now, `${name}: lane ${JSON.stringify(lane)} waits too early`)
@@ -426,11 +444,11 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     local flat = redis.call('HGETALL', key)
     for i = 1, #flat, 2 do
       local field = flat[i]
-      local timed = string.match(field, '^hold ') or string.find(' opens since full cut from held ', ' ' .. field .. ' ', 1, true)
+      local timed = string.find(' opens tried since full cut from held ', ' ' .. field .. ' ', 1, true)
       if timed then redis.call('HSET', key, field, string.format('%.17g', flat[i + 1] - back)) end
     end
     age(key)
-  elseif string.find(name, ':pace:', 1, true) then
+  elseif string.find(name, ':pace:', 1, true) or string.find(name, ':hold:', 1, true) then
     redis.call('SET', key, string.format('%.17g', redis.call('GET', key) - back), 'KEEPTTL')
     age(key)
   elseif string.match(name, ':hosts$') or string.match(name, ':open$') then

@@ -274,8 +274,9 @@ export async function checkQueue(redis: Client, keys: Keys, options: CheckOption
 
   async function recount(room: string): Promise<void> {
     const key = keys.room(room)
-    const [counted, pending, claimed, claims, leases] = await redis.recountRoom(key, mends)
+    const [counted, pending, claimed, claims, leases, wrong] = await redis.recountRoom(key, mends)
     if (counted !== pending) onFinding({ key, what: `counts ${counted} pending jobs, and has ${pending}` })
+    if (wrong > 0) onFinding({ key: `${key}:waiting`, what: `counts the jobs in lanes wrongly, of ${wrong} groups` })
     if (claimed !== claims || claims !== leases) {
       onFinding({ key, what: `has ${claims} claims, ${leases} leases, and ${claimed} jobs that run in its groups` })
     }

@@ -52,7 +52,7 @@ for i = 2, #ARGV do
     find(group, "is to be served, but cannot start anything")
   elseif at and position and due then
     find(group, "stands in the line, and is due later")
-  elseif position and at > now then
+  elseif position and at > now and redis.call("HEXISTS", room, "opens") == 0 then -- while it is closed nobody looks
     find(group, "stands in the line before its first job is due")
   elseif at and not position and not due then
     find(group, "could start jobs, but nobody would ask it")

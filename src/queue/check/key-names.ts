@@ -11,12 +11,23 @@ export type KeyUse =
   | {
       use: 'list'
       room: string
-      list: 'line' | 'due' | 'groups' | 'overrides' | 'holds' | 'leases' | 'claims' | 'workers' | 'hosts' | 'open'
+      list:
+        | 'line'
+        | 'due'
+        | 'groups'
+        | 'waiting'
+        | 'overrides'
+        | 'holds'
+        | 'leases'
+        | 'claims'
+        | 'workers'
+        | 'hosts'
+        | 'open'
     }
   /** `pending` also of a lane. */
   | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left' | 'lanes'; group: string }
   | { use: 'host'; room: string; part: 'queue' | 'running'; host: string }
-  /** What expires by itself: a worker's call, what is known of a host, how far ahead of its rate a group is. */
+  /** What expires by itself: a worker's call, what is known of a host, until when a group may not ask it, how far ahead of its rate a group is. */
   | { use: 'passing'; room: string }
   | { use: 'other' }
 
@@ -37,6 +48,7 @@ const TYPES: Record<string, string> = {
   line: 'zset',
   due: 'zset',
   groups: 'hash',
+  waiting: 'hash',
   overrides: 'hash',
   holds: 'hash',
   leases: 'zset',
@@ -47,6 +59,7 @@ const TYPES: Record<string, string> = {
   left: 'set',
   call: 'string',
   host: 'hash',
+  hold: 'string',
   pace: 'string',
   lanes: 'zset',
   queue: 'zset',
@@ -55,7 +68,7 @@ const TYPES: Record<string, string> = {
   open: 'zset',
 }
 
-const PASSING = ['call', 'host', 'pace']
+const PASSING = ['call', 'host', 'hold', 'pace']
 
 /**
  * Reads the name of a key, without what all keys of the deployment begin with; docs/redis-keys.md lists them.
@@ -77,12 +90,12 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
   const [, of, part = '', member = ''] =
-    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|pace):(.*)$/s.exec(name) ?? []
+    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|hold|pace):(.*)$/s.exec(name) ?? []
   if (of && PASSING.includes(part)) return typed(part, { use: 'passing', room: of })
   if (of && (part === 'queue' || part === 'running')) return typed(part, { use: 'host', room: of, part, host: member })
   if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
   const [, room, list = ''] =
-    /^(.+?):(line|due|groups|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
+    /^(.+?):(line|due|groups|waiting|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   if (room) return typed(list, { use: 'list', room, list: list as 'line' })
   return ROOM.test(name) ? { is: { use: 'room', room: name }, type: 'hash' } : undefined
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { hostOf } from '../../../src/jobs/host.ts'
+import { termsOf } from '../../../src/jobs/places.ts'
 import { packRequest } from '../../../src/jobs/record.ts'
 import type { Claim, Room } from '../../../src/queue/room.ts'
 import { freezeClock } from '../../support/frozen-clock.ts'
@@ -8,22 +10,38 @@ import { checkInvariants, type Dump, dumpOf } from '../../support/queue-invarian
 import type { TestRedis } from '../../support/redis.ts'
 
 const LEASE_MS = 10_000
-const LIMITS = { cats: 1, dogs: 2 } as const
+const LIMITS = { cats: 1, dogs: 2, birds: 30 } as const
+/** Of the birds; all of their burst comes back in longer than a lease. */
+const RATE = { perSecond: 0.05, burst: 3 }
+const HOSTS = ['one.example', 'two.example'] as const
+const HOST_LIMIT = 2
 const WORKERS = 3
 /** Within this time every worker that can reach Redis has called again: connections are made anew within a second. */
 const RETURN_MS = 1500
 
-const group = fc.constantFrom('cats' as const, 'dogs' as const)
+const group = fc.constantFrom('cats' as const, 'dogs' as const, 'birds' as const)
 const worker = fc.nat(WORKERS - 1)
 const which = fc.nat(1000)
 const to = <K extends string>(what: K) => ({ do: fc.constant(what) })
 const weighted = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary })
 
 const step = fc.oneof(
-  weighted(3, fc.record({ ...to('add'), group, count: fc.integer({ min: 1, max: 3 }) })),
+  weighted(
+    3,
+    fc.record({ ...to('add'), group, host: fc.constantFrom(...HOSTS), count: fc.integer({ min: 1, max: 3 }) }),
+  ),
   weighted(8, fc.record({ ...to('claim'), worker, count: fc.integer({ min: 0, max: 3 }), leaves: fc.boolean() })),
   weighted(3, fc.record({ ...to('extend'), worker })),
-  weighted(4, fc.record({ ...to('settle'), which, kind: fc.constantFrom('gone' as const, 'back' as const) })),
+  weighted(
+    4,
+    fc.record({
+      ...to('settle'),
+      which,
+      kind: fc.constantFrom('gone' as const, 'back' as const),
+      says: fc.constantFrom('' as const, 'ok' as const, 'throttled' as const, 'down' as const),
+      count: fc.constantFrom(1, 1, 10),
+    }),
+  ),
   weighted(4, fc.record({ ...to('wait'), ms: fc.constantFrom(1, 500, 3000, 9000) })),
   weighted(1, fc.record({ ...to('crash'), worker })),
   weighted(2, fc.record({ ...to('forget'), steps: fc.integer({ min: 0, max: 12 }) })),
@@ -60,9 +78,11 @@ export async function forgetfulWorld(server: TestRedis) {
   const past: Dump[] = [await dumpOf(q.redis, q.base)]
   let jobs = 0
   let lostAt = -Infinity
+  /** When birds began. */
+  const starts: number[] = []
 
   function start(): Worker {
-    return { room: q.room({ leaseMs: LEASE_MS }), held: new Map(), returned: true }
+    return { room: q.room({ leaseMs: LEASE_MS, hostLimit: HOST_LIMIT }), held: new Map(), returned: true }
   }
 
   function working(): { id: string; held: Held }[] {
@@ -76,6 +96,14 @@ export async function forgetfulWorld(server: TestRedis) {
       const running = now.filter(({ held }) => held.claim.group === group && !held.left).length
       assert.ok(running <= limit, `${running} jobs of ${group} run, and ${limit} may`)
     }
+    for (const host of HOSTS) {
+      const running = now.filter(({ held }) => hostOfClaim(held.claim) === host && !held.left).length
+      assert.ok(running <= HOST_LIMIT, `${running} jobs ask ${host}`)
+    }
+    starts.forEach((first, i) => {
+      const most = RATE.burst + (RATE.perSecond * (clock.now - first)) / 1000
+      assert.ok(starts.length - i <= most + 1e-6, `${starts.length - i} began in ${clock.now - first} ms`)
+    })
     const ids = now.map(({ id }) => id)
     assert.equal(new Set(ids).size, ids.length, `a job is worked on twice: ${ids.join(' ')}`)
   }
@@ -101,6 +129,7 @@ export async function forgetfulWorld(server: TestRedis) {
       leaving.map(({ claim }) => claim),
     )
     for (const claim of claims) {
+      if (claim.group === 'birds') starts.push(clock.now)
       worker.held.set(claim.job.id, { claim, until: clock.now + LEASE_MS, left: false })
     }
     if (claims.length > 0) checkLimits()
@@ -128,8 +157,12 @@ export async function forgetfulWorld(server: TestRedis) {
     switch (step.do) {
       case 'add':
         for (let i = 0; i < step.count; i++) {
-          const { group } = step
-          const job = { request: packRequest(request({ aggrId: group })), group, terms: String(LIMITS[group]) }
+          const { group, host } = step
+          const job = {
+            request: packRequest(request({ aggrId: group, url: `http://${host}/` })),
+            group,
+            terms: termsOf({ limit: LIMITS[group], rate: group === 'birds' ? RATE : undefined }),
+          }
           await addByScript(q.redis, q.keys.room('downloads'), { id: `job-${jobs++}`, ...job })
         }
         return
@@ -138,11 +171,15 @@ export async function forgetfulWorld(server: TestRedis) {
       case 'extend':
         return extend(at(workers, step.worker))
       case 'settle': {
-        const all = workers.flatMap((worker) => [...worker.held].map(([id, held]) => ({ worker, id, held })))
-        const one = all[step.which % all.length]
-        if (!one) return
-        one.worker.held.delete(one.id)
-        await q.settle(one.worker.room, one.held.claim, { kind: step.kind })
+        for (let i = 0; i < step.count; i++) {
+          const all = workers.flatMap((worker) => [...worker.held].map(([id, held]) => ({ worker, id, held })))
+          const one = all[step.which % all.length]
+          if (!one) return
+          one.worker.held.delete(one.id)
+          const { claim } = one.held
+          const verdict = { host: hostOfClaim(claim), says: step.says }
+          await one.worker.room.settle(claim, { place: { kind: step.kind }, patch: {}, verdict }, never)
+        }
         return
       }
       case 'wait':
@@ -163,7 +200,7 @@ export async function forgetfulWorld(server: TestRedis) {
     /** Everything that Redis knows of can be finished. */
     async drain(): Promise<void> {
       const worker = at(workers, 0)
-      for (let rounds = jobs + 4; rounds > 0; rounds--) {
+      for (let rounds = 2 * jobs + 8; rounds > 0; rounds--) {
         await wait(LEASE_MS)
         await claim(worker, 100, false)
         for (const [id, { claim }] of worker.held) {
@@ -177,6 +214,8 @@ export async function forgetfulWorld(server: TestRedis) {
     [Symbol.asyncDispose]: () => q[Symbol.asyncDispose](),
   }
 }
+
+const hostOfClaim = ({ job }: Claim) => hostOf(job.request?.url ?? '')
 
 const RESTORE = `
 for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do redis.call('DEL', key) end
