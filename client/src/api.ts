@@ -81,6 +81,8 @@ export type Job = {
   url: string | null
   /** downloads that ended */
   attempts: number
+  /** times that the origin found too fast: no attempts */
+  put_off: number
   /** how often a worker died with it */
   stalls: number
   /** the last attempts that failed, oldest first */

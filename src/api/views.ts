@@ -21,6 +21,7 @@ export function jobView({ job, where, nowMs }: Sighting, downloadUrl: string): J
     aggr_id: request?.aggrId ?? null,
     url: request ? redactedUrl(request.url) : null,
     attempts: job.attempts,
+    put_off: job.throttles,
     stalls: job.stalls,
     failures: job.failures.map(({ step, code, atMs, durationMs }) => {
       return { step, code, at: time(atMs), duration_ms: durationMs }

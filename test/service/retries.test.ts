@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
+import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Service, startService } from '../support/service.ts'
 import { gate } from '../support/worker.ts'
@@ -100,6 +101,10 @@ describe('the retries of a download', () => {
         const held = await service.enqueue({ ...group, url })
         const behind = await service.enqueue({ ...group, url: failing(`/behind/${status}`, 0, unavailable) })
         await service.role('start').logged(({ msg, job_id }) => msg === 'download put off' && job_id === held)
+        await eventually(async () => {
+          const job = (await (await service.get(`/jobs/${held}`)).json()) as Record<string, unknown>
+          assert.deepEqual([job.state, job.attempts, job.put_off], ['pending', 0, 1])
+        })
         assert.equal((await service.download({ url: failing(`/free/${status}`, 0, unavailable) })).success, true)
         for (const id of [held, behind]) assert.equal((await service.receiver.callbackOf(id)).success, true)
         const [first = 0, retry = 0] = at(`/busy/${status}`)

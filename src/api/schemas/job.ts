@@ -63,6 +63,7 @@ export const JobView = z.strictObject({
   aggr_id: z.string().nullable().describe('null once the callback was delivered: the request is not kept'),
   url: z.string().nullable().describe('without credentials and query'),
   attempts: count.describe('downloads that ended'),
+  put_off: count.describe('times that the origin found too fast: no attempts'),
   stalls: count.describe('how often a worker died with it'),
   failures: z.array(FailedAttempt).describe('the last attempts that failed, oldest first'),
   received_bytes: count.nullable().describe('while it runs; renewed about three times a lease'),
