@@ -8,6 +8,7 @@
 --   base, since, good, gap   the rate, see rate_of: how many a second, from when on, ms; the last good rate; ms until it is
 --           probed above it
 --   full    as :pace:<group>
+--   doubt   how much speaks for its being asked too fast
 --   cut     when the rate was lowered last, ms since the epoch
 --   from, oks, seen   since when how many answers came, ms since the epoch; how many a second there were just before
 --   held    until when some group may not ask it, ms since the epoch
@@ -19,6 +20,9 @@ local PATIENCE_MS = 3600000 -- so long a job waits for a host that is down
 -- Found by simulation, see docs/politeness.md.
 local START_RATE = 1
 local CUT, SOFT_CUT = 0.7, 0.85
+-- A few refusals that come by chance, whatever the rate, are no reason to slow down: a refusal counts 1, another answer
+-- takes TOLERATED back (a CUSUM test), and at DOUBTS it is too fast. So 3 % refused hardly ever are, 10 % soon.
+local TOLERATED, DOUBTS = 0.06, 4
 local GAP_MS, LONGEST_GAP_MS = 10000, 300000
 local WINDOW_MS, LONGEST_WINDOW_MS, WINDOW_OKS = 1000, 4000, 5
 
@@ -61,6 +65,10 @@ end
 
 local function count_answer(room, host)
   local state = host_state(room, host)
+  if state.doubt then
+    local doubt = state.doubt - TOLERATED
+    note(room, host, { doubt = doubt > 0 and doubt })
+  end
   if not state.base then return end
   if not state.good and not state.cut and now - state.since > 60000 then
     return note(room, host, { base = false }) -- it was down once, and takes everything again
@@ -77,6 +85,8 @@ end
 local function slow_down(room, host, began, hold)
   local state = host_state(room, host)
   if state.cut and ((began or 0) <= state.cut or now - state.cut < 1000) then return nil end
+  local doubt = (state.doubt or 0) + 1
+  if doubt < DOUBTS then return note(room, host, { doubt = doubt }) end
   local first = not state.base
   local rate, base, good = rate_of(state) or UNLIMITED, START_RATE, state.good
   if not first then
@@ -101,6 +111,7 @@ local function slow_down(room, host, began, hold)
   local since = now + math.min(hold, 5000)
   note(room, host, {
     base = base, good = good or false, gap = gap, since = since, cut = now, from = since, oks = 0, seen = false,
+    doubt = false,
   })
   return first and "slowed" or nil
 end

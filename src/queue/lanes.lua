@@ -28,7 +28,7 @@ local function host_asked(request)
   return string.lower(string.match(authority, "[^@]*$"))
 end
 
-local FIELDS = { "fails", "opens", "pause", "probe", "tried", "base", "since", "good", "gap", "full", "cut", "from", "oks", "seen", "held" }
+local FIELDS = { "fails", "opens", "pause", "probe", "tried", "base", "since", "good", "gap", "full", "cut", "doubt", "from", "oks", "seen", "held" }
 local known_hosts = {}
 local function host_state(room, host)
   local name = room .. " " .. host

@@ -538,6 +538,31 @@ describe('a host that is asked too fast', () => {
     )
   })
 
+  for (const percent of [1, 3]) {
+    it(`goes on when it refuses ${percent} % by chance, whatever the rate`, async () => {
+      await using q = openQueue(server())
+      const clock = await freezeClock(q.redis)
+      const room = q.room()
+      const AT_ONCE = 4
+      for (let i = 0; i < AT_ONCE; i++) await addTo(q, SLOW)
+      const counts = { taken: 0, refused: 0 }
+      let dice = 1
+      const TICK = 50
+      for (let ms = 0; ms < 60_000; ms += TICK) {
+        await clock.advance(TICK)
+        for (const claim of await q.claim(room, AT_ONCE)) {
+          dice = (dice * 48_271) % 2_147_483_647
+          const taken = dice % 100 >= percent
+          counts[taken ? 'taken' : 'refused']++
+          await end(room, claim, taken ? 'ok' : 'throttled', 0, 'again')
+        }
+      }
+      assert.ok(counts.refused > 10, `${counts.refused} refused`)
+      const asked = (counts.taken + counts.refused) / (AT_ONCE * (60_000 / TICK))
+      assert.ok(asked >= 0.9, `asked ${asked} as often as there was something to ask for`)
+    }).timeout(60_000)
+  }
+
   for (const limit of [5, 50]) {
     it(`learns that it takes ${limit} a second`, async () => {
       await using q = openQueue(server())

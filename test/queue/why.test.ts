@@ -192,6 +192,7 @@ describe('why a job waits', () => {
     assert.ok(claim)
 
     await says(claim, 'throttled')
+    for (let i = 0; i < 3; i++) await says(await next(), 'throttled')
     const slow = await next()
     const later = await q.add({ url })
     assert.deepEqual(await q.claim(room), [])
