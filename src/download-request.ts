@@ -3,6 +3,7 @@ import { callbackOf, destinationFault, errorCallbackOf, isHttpUrl, urlsOf } from
 import { parseChecksum } from './jobs/checksum.ts'
 import type { CallbackType, DownloadRequest } from './jobs/job.ts'
 import { parseMimePattern } from './jobs/mime-pattern.ts'
+import { MIN_RATE } from './jobs/places.ts'
 import type { Guards } from './net/address-guard.ts'
 import { urlRefusal } from './net/refusals.ts'
 import { headerName, unsafeHeaderValue, withoutConnectionHeaders } from './net/request-headers.ts'
@@ -13,8 +14,6 @@ const MAX_HEADERS = 128
 /** Names and values together; servers take 8 to 64 KiB. */
 const MAX_HEADERS_LENGTH = 65_536
 const NO_HEADER_NAME = 'is not a header name'
-/** A start in eleven days. */
-const MIN_RATE = 0.000001
 /** A timer of Node's cannot be longer. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000)
 

@@ -38,22 +38,23 @@ export function reporting(options: ReportingOptions) {
     }
   }
 
+  const about = (): About => ({
+    host: os.hostname(),
+    pid: process.pid,
+    version: given.version,
+    since_ms: Math.round(performance.timeOrigin),
+    running: series?.tally.running() ?? 0,
+    concurrency: given.concurrency,
+    cpu: load(),
+    memory: process.memoryUsage.rss(), // throws where no file can be opened
+    ...(diskFull && { disk_full: diskFull() }),
+  })
+
   const report = async () => {
     if (underWay) return
     underWay = true
-    const about: About = {
-      host: os.hostname(),
-      pid: process.pid,
-      version: given.version,
-      since_ms: Math.round(performance.timeOrigin),
-      running: series?.tally.running() ?? 0,
-      concurrency: given.concurrency,
-      cpu: load(),
-      memory: process.memoryUsage.rss(),
-      ...(diskFull && { disk_full: diskFull() }),
-    }
     try {
-      await Promise.all([instances.report(instance, snapshot(), everyMs, about), write()])
+      await Promise.all([instances.report(instance, snapshot(), everyMs, about()), write()])
     } catch (error) {
       log.debug({ error: String(error) }, 'could not report the counters')
     } finally {

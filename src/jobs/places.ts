@@ -48,6 +48,9 @@ export type Place = {
   | { kind: 'gone' }
 )
 
+/** A start in eleven days. */
+export const MIN_RATE = 0.000001
+
 export interface Rate {
   perSecond: number
   burst: number

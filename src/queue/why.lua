@@ -21,9 +21,10 @@ end
 
 local function host_facts()
   if host == "" then return {} end
-  local state = host_state(room, host)
+  local held, state = held_until(room, group, host), host_state(room, host)
+  if terms_of(room, group).gift ~= "" then return { held, 0, 0, "0", 0, 0 } end -- through a proxy only that counts
   return {
-    held_until(room, group, host),
+    held,
     state.opens or 0,
     host_allows_from(room, host) or -1,
     tostring(rate_of(state) or 0),

@@ -90,6 +90,7 @@ describe('operating aggregations', () => {
       [{ limit: 0 }, /^limit: must be an integer of at least 1/],
       [{ burst: 0 }, /^burst: must be an integer of at least 1/],
       [{ rate: -1 }, /^rate: must be a number above 0/],
+      [{ rate: 1e-9 }, /^rate: must be at least 0.000001/],
       [{ paused: 'yes' }, /^paused: must be true or false/],
       [{ other: 1 }, /other/],
       [{}, /nothing to change/],

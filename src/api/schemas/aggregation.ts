@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MIN_RATE } from '../../jobs/places.ts'
 import { Count, Offset } from '../query.ts'
 import { Time } from './job.ts'
 
@@ -8,7 +9,11 @@ const limit = z
   .min(1, 'must be an integer of at least 1')
   .max(2 ** 31 - 1)
 const burst = z.int('must be an integer of at least 1').min(1, 'must be an integer of at least 1').max(1_000_000)
-const rate = z.number('must be a number above 0').positive('must be a number above 0').max(1_000_000)
+const rate = z
+  .number('must be a number above 0')
+  .positive('must be a number above 0')
+  .min(MIN_RATE, `must be at least ${MIN_RATE}`)
+  .max(1_000_000)
 const paused = z.boolean('must be true or false')
 
 export const AggregationView = z.strictObject({
