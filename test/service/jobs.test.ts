@@ -42,7 +42,6 @@ describe('looking at a job', () => {
       type: 'http',
       receiver: new URL(service.receiver.url).origin,
       attempts: 0,
-      put_off: 0,
       error: '',
     })
     assert.equal((await whyOf(id)).code, 'running')
