@@ -73,3 +73,6 @@ export function redactedUrl(text: string, withQuery = false): string {
     return '(not a URL)'
   }
 }
+
+/** The host of a URL, with its port where that is not the usual one: as logs and counters name it. `""` where it is none. */
+export const hostNamed = (url: string): string => (URL.canParse(url) ? new URL(url).host : '')

@@ -1,7 +1,7 @@
-import type { JobEventName } from './jobs/event.ts'
-import { eventOf } from './jobs/event.ts'
+import { eventOf, type JobEventName } from './jobs/event.ts'
 import type { Outcome } from './jobs/places.ts'
 import type { Lease } from './leases.ts'
+import { hostNamed } from './log.ts'
 import type { Claim } from './queue/room.ts'
 import type { CounterName, FailureCount, Tallied } from './queue/series.ts'
 
@@ -45,7 +45,7 @@ export function tally() {
     if (outcome.kind === 'downloaded') add('bytes', outcome.result.size)
     if (!('failure' in outcome) || !outcome.failure) return
     const { step, code } = outcome.failure
-    fail({ step, code, host: step === 'callback' ? claim.group : hostOf(claim.job.request?.url ?? ''), count: 1 })
+    fail({ step, code, host: step === 'callback' ? claim.group : hostNamed(claim.job.request?.url ?? ''), count: 1 })
   }
 
   return {
@@ -93,5 +93,3 @@ export function tally() {
 }
 
 export type Tally = ReturnType<typeof tally>
-
-const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : '')

@@ -118,7 +118,15 @@ function rateOf({ aggrRate, aggrBurst }: DownloadRequest): { rate?: Rate } {
   return { rate: { perSecond: aggrRate, burst: aggrBurst ?? defaultBurst(aggrRate) } }
 }
 
-export const defaultBurst = (perSecond: number): number => Math.max(1, Math.floor(perSecond / 10))
+const defaultBurst = (perSecond: number): number => Math.max(1, Math.floor(perSecond / 10))
+
+/** What is set of a group, with the burst that goes with its rate where none is given. */
+export function withBurst<T extends { rate?: number | null | undefined; burst?: number | null | undefined }>(
+  set: T,
+): T {
+  const { rate, burst = rate && defaultBurst(rate) } = set
+  return { ...set, burst }
+}
 
 /** A group's limit and rate as the queue notes them. */
 export function termsOf({ limit = 0, rate }: { limit?: number; rate?: Rate | undefined }): string {

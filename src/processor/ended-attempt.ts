@@ -1,6 +1,6 @@
 import type { JobError } from '../jobs/errors.ts'
 import type { DownloadRequest, DownloadResult } from '../jobs/job.ts'
-import { type Log, redactedUrl } from '../log.ts'
+import { hostNamed, type Log, redactedUrl } from '../log.ts'
 import type { Claim } from '../queue/room.ts'
 import type { Attributes, Tracer } from '../tracing/tracer.ts'
 import type { Journey } from './fetch/journey.ts'
@@ -32,7 +32,7 @@ export function logAttempt(log: Log, urlQueries: boolean): (attempt: EndedAttemp
     const line = {
       job_id: job.id,
       aggr_id: group,
-      host: hostOf(request.url),
+      host: hostNamed(request.url),
       url: redactedUrl(request.url, urlQueries),
       attempt: job.attempts + 1,
       of,
@@ -45,7 +45,7 @@ export function logAttempt(log: Log, urlQueries: boolean): (attempt: EndedAttemp
       tls_ms: Math.round(tls),
       first_byte_ms: Math.round(journey.firstByteMs),
       redirects: journey.redirects,
-      ...(gift && { proxy: hostOf(gift) }),
+      ...(gift && { proxy: hostNamed(gift) }),
       ...(job.stalls > 0 && { stalls: job.stalls }),
       ...(result && { mime_type: result.mimeType }),
       ...(failure && { error: failure.message }),
@@ -66,7 +66,7 @@ export function traceAttempt(tracer: Tracer): (attempt: EndedAttempt) => void {
     const attributes: Attributes = {
       'http.request.method': 'GET',
       'http.response.status_code': result?.responseCode || failure?.responseCode || undefined,
-      'server.address': hostOf(request.url),
+      'server.address': hostNamed(request.url),
       'url.full': redactedUrl(request.url),
       'downloader.job_id': claim.job.id,
       'downloader.aggregation': claim.group,
@@ -81,5 +81,3 @@ export function traceAttempt(tracer: Tracer): (attempt: EndedAttempt) => void {
 
 /** Bytes that came; of a whole file those that were stored. */
 export const bytesOf = ({ result, journey }: EndedAttempt): number => result?.size ?? journey.bytes
-
-const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : '')

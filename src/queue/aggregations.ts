@@ -1,4 +1,4 @@
-import { defaultBurst, downloadsRoom } from '../jobs/places.ts'
+import { downloadsRoom, withBurst } from '../jobs/places.ts'
 import { createdOf } from './created.ts'
 import { parseEntry } from './entry.ts'
 import type { Jobs } from './jobs.ts'
@@ -80,8 +80,7 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
 
     /** Stands until it is told otherwise, also when the aggregation has no jobs. */
     async amend(aggrId: string, amendment: Amendment): Promise<void> {
-      const { rate, burst = rate && defaultBurst(rate) } = amendment
-      await redis.amendGroup(room, aggrId, JSON.stringify({ ...amendment, burst }))
+      await redis.amendGroup(room, aggrId, JSON.stringify(withBurst(amendment)))
     },
 
     /**

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type DownloadRequest, type Job, newJobId } from '../jobs/job.ts'
 import {
-  defaultBurst,
   downloadsRoom,
   firstPlace,
   nextPlace,
   type Outcome,
   type RestReason,
   termsOf,
+  withBurst,
 } from '../jobs/places.ts'
 import { packPatch, packRequest, unpackJob } from '../jobs/record.ts'
 import type { Write } from './durable.ts'
@@ -86,7 +86,7 @@ export function queueOf(
   }
 
   /** Of a group and its lanes. */
-  async function pendingIn(room: string, group: string): Promise<number> {
+  async function countPending(room: string, group: string): Promise<number> {
     const [own, waiting] = await Promise.all([
       redis.zcard(`${room}:pending:${group}`),
       redis.hget(`${room}:waiting`, group),
@@ -131,8 +131,7 @@ export function queueOf(
     },
 
     async adjust(room, group, settings) {
-      const { rate, burst = rate && defaultBurst(rate) } = settings
-      await redis.adjustGroup(keys.room(room), group, JSON.stringify({ ...settings, burst }))
+      await redis.adjustGroup(keys.room(room), group, JSON.stringify(withBurst(settings)))
     },
 
     async probe() {
@@ -148,7 +147,7 @@ export function queueOf(
         cursor = next
         const names = flat.filter((name, i) => i % 2 === 0 && !seen.has(name))
         for (const name of names) seen.add(name)
-        const pending = await Promise.all(names.map((name) => pendingIn(keys.room(room), name)))
+        const pending = await Promise.all(names.map((name) => countPending(keys.room(room), name)))
         names.forEach((group, i) => {
           const size = pending[i] ?? 0
           if (size > 0) sizes.push({ group, pending: size })
