@@ -3,7 +3,8 @@ import { printable } from './printable.ts'
 import type { Books } from './queue/books.ts'
 import { checkQueue, type Finding } from './queue/check/check.ts'
 import { keysOf } from './queue/keys.ts'
-import { connect, persistently, type RedisConfig, RedisUnavailable } from './queue/redis.ts'
+import { connect, persistently, RedisUnavailable } from './queue/redis.ts'
+import type { RedisConfig } from './queue/redis-config.ts'
 
 const CONNECT_MS = 10_000
 /** More is only counted. */

@@ -1,5 +1,4 @@
 import { type Logger, pino } from 'pino'
-import { z } from 'zod'
 import { printable } from './printable.ts'
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
@@ -11,13 +10,6 @@ export interface ProcessLog extends Log {
   /** Each call switches between everything (`debug`) and what was said before. */
   toggleDebug(): void
 }
-
-export const LogConfig = z.strictObject({
-  /** The variable `LOG_LEVEL` wins; without either, `info`. */
-  level: z.enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent']).optional(),
-  /** Whether the lines of attempts have the queries of URLs, which are often signatures that open files to everybody. */
-  url_queries: z.boolean().default(false),
-})
 
 /** JSON lines on standard error: standard output belongs to the commands that print something. */
 export function newLog(role: string, level = 'info'): ProcessLog {
@@ -63,16 +55,3 @@ export function loggedError(error: unknown, causes = MAX_CAUSES): unknown {
     ...(cause !== undefined && causes > 0 && { cause: loggedError(cause, causes - 1) }),
   }
 }
-
-/** A URL as it may be logged or shown: no user, no password, no fragment, and no query unless that is asked for. */
-export function redactedUrl(text: string, withQuery = false): string {
-  try {
-    const url = new URL(text)
-    return `${url.protocol}//${url.host}${url.pathname}${withQuery ? url.search : url.search ? '?…' : ''}`
-  } catch {
-    return '(not a URL)'
-  }
-}
-
-/** The host of a URL, with its port where that is not the usual one: as logs and counters name it. `""` where it is none. */
-export const hostNamed = (url: string): string => (URL.canParse(url) ? new URL(url).host : '')

@@ -7,9 +7,9 @@ import { shortly, UsageError } from './cli/command.ts'
 import { COMMANDS_HELP, commandOf } from './cli/commands.ts'
 import { ConfigError, type Loaded, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { type Log, newLog, type ProcessLog } from './log.ts'
+import type { Log, ProcessLog } from './log.ts'
 import { addressGuard, type Guards } from './net/address-guard.ts'
-import { RedisConfig } from './queue/redis.ts'
+import { RedisConfig } from './queue/redis-config.ts'
 import type { Tracer } from './tracing/tracer.ts'
 
 const HELP = `downloader: downloads what other services ask for
@@ -131,6 +131,7 @@ async function untilStopped(
   command: (log: ProcessLog, stop: AbortSignal) => Promise<void>,
   level = process.env.LOG_LEVEL || 'info',
 ): Promise<void> {
+  const { newLog } = await import('./log.ts')
   const log = newLog(role, level)
   // SIGUSR1 belongs to Node's debugger.
   process.on('SIGUSR2', () => log.toggleDebug())
@@ -261,6 +262,7 @@ async function tracedBy(
 async function check(flags: Flags): Promise<void> {
   const { checking } = await import('./checking.ts')
   const { config } = loadConfig(configFile(flags), process.env, fallbacks(path.resolve('data')))
+  const { newLog } = await import('./log.ts')
   const log = newLog('check', process.env.LOG_LEVEL || 'warn')
   const print = (text: string) => process.stdout.write(`${text}\n`)
   if (!(await checking(config.redis, flags.repair === true, print, log))) process.exitCode = 1

@@ -3,7 +3,8 @@ import type { Log } from './log.ts'
 import { keysOf } from './queue/keys.ts'
 import { whileReachable } from './queue/reachable.ts'
 import { existing } from './queue/records.ts'
-import { connect, type RedisConfig } from './queue/redis.ts'
+import { connect } from './queue/redis.ts'
+import type { RedisConfig } from './queue/redis-config.ts'
 import type { Storage, StoredFile } from './storage/storage.ts'
 
 export interface StrayCount {

@@ -1,9 +1,9 @@
 import { eventOf, type JobEventName } from './jobs/event.ts'
 import type { Outcome } from './jobs/places.ts'
 import type { Lease } from './leases.ts'
-import { hostNamed } from './log.ts'
 import type { Claim } from './queue/room.ts'
 import type { CounterName, FailureCount, Tallied } from './queue/series.ts'
+import { hostNamed } from './shown-url.ts'
 
 type Run = (lease: Lease) => Promise<Outcome>
 

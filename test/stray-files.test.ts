@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { filePath, newJobId } from '../src/jobs/job.ts'
 import { newLog } from '../src/log.ts'
-import { RedisConfig } from '../src/queue/redis.ts'
+import { RedisConfig } from '../src/queue/redis-config.ts'
 import type { StoredFile } from '../src/storage/storage.ts'
 import { Doubt, strayFiles } from '../src/stray-files.ts'
 import { startRedis } from './support/redis.ts'

@@ -3,8 +3,8 @@ import { filePath, type Job } from '../jobs/job.ts'
 import { callbackTarget, receiverOf } from '../jobs/places.ts'
 import { stateOf } from '../jobs/state.ts'
 import { reasonsOf, type Waiting } from '../jobs/why.ts'
-import { redactedUrl } from '../log.ts'
 import type { Sighting } from '../queue/jobs.ts'
+import { redactedUrl } from '../shown-url.ts'
 import type { JobView, WhyView } from './schemas/job.ts'
 
 const time = (ms: number) => new Date(ms).toISOString()

@@ -13,6 +13,10 @@ with 1 when it is not. print shows what it comes to, with all defaults, as JSON;
     const what = oneOf(args, 'check or print')
     if (what !== 'check' && what !== 'print') throw new UsageError(`there is no config ${what}`)
     const { config, warnings } = context.config()
+    const { filestorage, storage_dir } = config.processor
+    if (!filestorage && !storage_dir) {
+      warnings.push('processor.filestorage is not set: no processor starts with this configuration')
+    }
     for (const warning of warnings) context.note(printable(warning))
     if (what === 'print') context.print(JSON.stringify(masked(config), null, 2))
     else if (context.json) context.print(JSON.stringify({ right: true, warnings }))

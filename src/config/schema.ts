@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { ApiConfig } from '../api/config.ts'
-import { LogConfig } from '../log.ts'
+import { LogConfig } from '../log-config.ts'
 import { BackendsConfig } from '../notifier/backends/config.ts'
 import { NotifierConfig } from '../notifier/config.ts'
 import { ProcessorConfig } from '../processor/config.ts'
-import { RedisConfig } from '../queue/redis.ts'
+import { RedisConfig } from '../queue/redis-config.ts'
 import { TracingConfig } from '../tracing/config.ts'
 
 /** The whole of `config.json`; every part's schema stands beside the code that it configures. */

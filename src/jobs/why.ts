@@ -156,6 +156,13 @@ const groupOf = (room: string) => {
 }
 const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
 const othersBefore = (ahead: number) => (ahead === 0 ? 'it is the next' : `${count(ahead, 'job')} before it`)
-const seconds = (ms: number) => `${Math.max(1, Math.round(ms / 1000))} s`
-const at = (ms: number, nowMs: number) => `in ${seconds(ms - nowMs)}`
-const until = (ms: number, nowMs: number) => `for ${seconds(ms - nowMs)}`
+const at = (ms: number, nowMs: number) => `in ${duration(ms - nowMs)}`
+const until = (ms: number, nowMs: number) => `for ${duration(ms - nowMs)}`
+
+/** In the largest unit of which there are two at least. */
+function duration(ms: number): string {
+  for (const [unit, size] of [['days', 86_400_000] as const, ['h', 3_600_000] as const, ['min', 60_000] as const]) {
+    if (ms >= 2 * size) return `${Math.round(ms / size)} ${unit}`
+  }
+  return `${Math.max(1, Math.round(ms / 1000))} s`
+}

@@ -3,6 +3,9 @@ export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** What would end the header, or the head. */
 export const unsafeHeaderValue = /[\r\n\0]/
 
+/** Headers that say who asks. */
+export const credentialHeaders: readonly string[] = ['authorization', 'cookie', 'cookie2']
+
 /** Headers that belong to the connection, not to the request (RFC 9110, section 7.6.1): the HTTP client makes them. */
 const connectionHeaders = new Set([
   'connection',

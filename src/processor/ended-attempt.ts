@@ -1,7 +1,8 @@
 import type { JobError } from '../jobs/errors.ts'
 import type { DownloadRequest, DownloadResult } from '../jobs/job.ts'
-import { hostNamed, type Log, redactedUrl } from '../log.ts'
+import type { Log } from '../log.ts'
 import type { Claim } from '../queue/room.ts'
+import { hostNamed, redactedUrl } from '../shown-url.ts'
 import type { Attributes, Tracer } from '../tracing/tracer.ts'
 import type { Journey } from './fetch/journey.ts'
 

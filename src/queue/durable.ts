@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Client, type RedisConfig, RedisUnavailable } from './redis.ts'
+import { type Client, RedisUnavailable } from './redis.ts'
+import type { RedisConfig } from './redis-config.ts'
 import { scripts } from './scripts.ts'
 
 /** Runs a script that writes; resolves to its reply when the write is as safe as the deployment wants it. */

@@ -1,6 +1,7 @@
 import { type Log, newLog } from '../log.ts'
 import { keysOf } from './keys.ts'
-import { connect, persistently, type RedisConfig } from './redis.ts'
+import { connect, persistently } from './redis.ts'
+import type { RedisConfig } from './redis-config.ts'
 
 const OLDEST = 6.2
 /** WAITAOF came with it. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { ApiConfig } from '../../src/api/config.ts'
 import { Config } from '../../src/config/schema.ts'
-import { LogConfig } from '../../src/log.ts'
+import { LogConfig } from '../../src/log-config.ts'
 import { NotifierConfig } from '../../src/notifier/config.ts'
 import { ProcessorConfig } from '../../src/processor/config.ts'
-import { RedisConfig } from '../../src/queue/redis.ts'
+import { RedisConfig } from '../../src/queue/redis-config.ts'
 import { TracingConfig } from '../../src/tracing/config.ts'
 
 describe('docs/configuration.md', () => {

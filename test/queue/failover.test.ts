@@ -4,14 +4,8 @@ import type { Cluster } from 'ioredis'
 import { durableWrites } from '../../src/queue/durable.ts'
 import { keysOf } from '../../src/queue/keys.ts'
 import { type Queue, queueOf } from '../../src/queue/queue.ts'
-import {
-  type Client,
-  connect,
-  persistently,
-  promptly,
-  type RedisConfig,
-  RedisUnavailable,
-} from '../../src/queue/redis.ts'
+import { type Client, connect, persistently, promptly, RedisUnavailable } from '../../src/queue/redis.ts'
+import type { RedisConfig } from '../../src/queue/redis-config.ts'
 import { never, openQueue, recordingLog, request, until } from '../support/queue.ts'
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
 import { startCluster, type TestCluster } from '../support/redis-cluster.ts'

@@ -221,7 +221,7 @@ describe('why a job waits', () => {
     await q.settle(room, claim, place, { storage: 'files' })
     await alive(q, 'deletions:files')
     const { code, text } = await whyOf(q, id)
-    assert.deepEqual([code, text], ['scheduled', 'its file is kept: it is deleted in 3600 s'])
+    assert.deepEqual([code, text], ['scheduled', 'its file is kept: it is deleted in 60 min'])
   })
 
   test('the room is closed after a failover', async (q) => {

@@ -291,6 +291,15 @@ describe('the commands', () => {
     assert.match(wrong.err, /DOWNLOADER_API__PORT: api\.port/)
   })
 
+  it('config check says when a configuration is enough for the other processes, but for no processor', async () => {
+    const bare = await file('bare.json', [
+      JSON.stringify({ redis: { addr: service.redis.addr }, backends: { http: {} } }),
+    ])
+    const role = startRole(['config', 'check', '-c', bare], { cwd: service.dir })
+    assert.equal(await role.ended, 0)
+    assert.match(role.stderr(), /^processor\.filestorage is not set: no processor starts with this configuration$/m)
+  })
+
   it('say what is wrong: no API, no token, no such job, a wrong flag', async () => {
     const absent = startRole(['status', '--api', 'http://127.0.0.1:9'])
     assert.equal(await absent.ended, 1)

@@ -30,8 +30,11 @@ describe('the limit of an aggregation, while files are stored', () => {
     await origin[Symbol.asyncDispose]()
   })
 
-  /** @param takes when an upload is answered */
-  function start(roles: string[], takes: () => Promise<unknown>): Promise<Service> {
+  /**
+   * @param takes when an upload is answered
+   * @param processor further settings of the processor
+   */
+  function start(roles: string[], takes: () => Promise<unknown>, processor: object = {}): Promise<Service> {
     s3.interfere = (_request, response) => {
       storing.most = Math.max(storing.most, ++storing.now)
       void takes().then(() => {
@@ -50,9 +53,7 @@ describe('the limit of an aggregation, while files are stored', () => {
     return startService({
       roles,
       env: { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' },
-      config: {
-        processor: { filestorage, headers_timeout_ms: 300, max_retries: 1, retry_backoff_ms: 20, stats_interval: 20 },
-      },
+      config: { processor: { filestorage, stats_interval: 20, ...processor } },
     })
   }
 
@@ -69,8 +70,10 @@ describe('the limit of an aggregation, while files are stored', () => {
     )
 
   it('is never passed by what the origin has open, however its answers end', async () => {
+    /** Answers that are held back until so many are open at once as there may be. */
+    const full = eventually(() => assert.equal(origin.maxOpen, LIMIT))
     const answers = {
-      whole: (_request, response) => void trickle(response, 8),
+      whole: (_request, response) => void full.then(() => trickle(response, 8)),
       gzip: (_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(packed),
       short: (_request, response) => void cutOff(response),
       cut: cutOnce(),
@@ -80,7 +83,9 @@ describe('the limit of an aggregation, while files are stored', () => {
       silent: () => {},
       type: (_request, response) => void trickle(response, 20),
     } satisfies Record<string, RequestListener>
-    await using service = await start(['api', 'processor', 'processor', 'notifier'], () => delay(STORING_MS))
+    const roles = ['api', 'processor', 'processor', 'notifier']
+    const impatient = { headers_timeout_ms: 300, max_retries: 1, retry_backoff_ms: 20 }
+    await using service = await start(roles, () => delay(STORING_MS), impatient)
     const urls = Object.entries(answers).map(([name, answer]) => origin.on(`/${name}`, answer))
     const many = urls.filter((url) => !/silent|short$/.test(url)) // those take their time
     const ids = await enqueue(service, [...urls, ...Array.from({ length: 12 }, () => many).flat()])

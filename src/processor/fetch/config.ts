@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { milliseconds } from '../../milliseconds.ts'
 import { AllowNetworks, AllowPorts } from '../../net/config.ts'
-import { headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
-import { credentials } from './headers.ts'
+import { credentialHeaders, headerName, unsafeHeaderValue } from '../../net/request-headers.ts'
 
 const Header = z
   .union([z.string(), z.number().int()], 'must be a string or an integer')
@@ -12,7 +11,7 @@ const Header = z
 const HeaderName = z
   .string()
   .regex(headerName, 'is not a header name')
-  .refine((name) => !credentials.includes(name.toLowerCase()), 'credentials go to no other origin')
+  .refine((name) => !credentialHeaders.includes(name.toLowerCase()), 'credentials go to no other origin')
 
 const Headers = z.record(z.string(), Header).superRefine((headers, issues) => {
   for (const name of Object.keys(headers)) {

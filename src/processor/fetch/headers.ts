@@ -30,7 +30,6 @@ const harmless = [
   'range',
   'user-agent',
 ]
-export const credentials: readonly string[] = ['authorization', 'cookie', 'cookie2']
 
 /** @param names in any case */
 export function headersForOthers(names: readonly string[]): ReadonlySet<string> {
