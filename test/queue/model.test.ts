@@ -6,7 +6,7 @@ import { history } from './model/steps.ts'
 import { openWorld } from './model/world.ts'
 
 // MODEL_RUNS=2000 goes on for minutes; MODEL_SEED and MODEL_PATH, which a failure names, repeat it.
-const { MODEL_RUNS = '100', MODEL_SEED, MODEL_PATH } = process.env
+const { MODEL_RUNS = '50', MODEL_SEED, MODEL_PATH } = process.env
 const numRuns = Number(MODEL_RUNS)
 
 /** Takes history after history, and shrinks the first that fails. */
