@@ -132,6 +132,8 @@ local function start_of_lane(group, host, queue, member)
   if id then
     redis.call("HINCRBY", room .. ":waiting", group, -1)
     start(id, score, redis.call("GET", request_key(id)), group, host)
+    local late = late_at(room, host)
+    if late and late.group == group then forget_late(room, host) end
   end
   local head = redis.call("ZRANGE", pending, 0, 0, "WITHSCORES")[2]
   if head and tonumber(head) <= now then
@@ -141,12 +143,43 @@ local function start_of_lane(group, host, queue, member)
   end
 end
 
+local function has_place(group) return free_places(group) > 0 and group_allows_from(room, group) <= now end
+
+-- The group for which the host has to keep a place now, if there is one: it was passed over long ago, and only that it is
+-- full, or its rate, keeps it.
+local function late_group(host, queue)
+  local late = late_at(room, host)
+  if not late or late.from > now then return nil end
+  local group, state = late.group, host_state(room, host)
+  local waits = redis.call("ZSCORE", queue, group) or redis.call("ZSCORE", room .. ":lanes:" .. group, host)
+  local in_time = group_allows_from(room, group) <= now + KEPT_MS and terms_of(room, group).limit > 0
+  local scarce = host_limit > 0 or rate_of(state)
+  if waits and tonumber(waits) > 0 and in_time and scarce and not state.opens then return group end
+  forget_late(room, host)
+  return nil
+end
+
+local function keep_place(group, host, queue)
+  local rate = rate_of(host_state(room, host))
+  local to = now + math.ceil(math.min(KEPT_MS, rate and 1000 / rate or KEPT_MS))
+  note_late(room, host, group, to + REST_MS, to)
+  if redis.call("ZSCORE", queue, group) then wait_for_group(room, group, host) end
+  redis.call("ZADD", room .. ":lanes:" .. group, 1, host) -- before all others of its group
+  stand_host(room, host)
+end
+
 local function serve_host(host)
   local queue = room .. ":queue:" .. host
   local from = host_allows_from(room, host)
   local group = from and from <= now and redis.call("ZRANGE", queue, 0, 0)[1]
   if not group then return stand_host(room, host) end
-  if free_places(group) <= 0 or group_allows_from(room, group) > now then return wait_for_group(room, group, host) end
+  local late = late_group(host, queue)
+  if late and not (redis.call("ZSCORE", queue, late) and has_place(late)) then return keep_place(late, host, queue) end
+  group = late or group
+  if not has_place(group) then
+    if not late_at(room, host) then note_late(room, host, group, now + LATE_MS, 0) end
+    return wait_for_group(room, group, host)
+  end
   start_of_lane(group, host, queue, group)
   stand(room, group)
   stand_host(room, host)
@@ -163,7 +196,7 @@ local function turn_in(group)
 end
 
 local function serve_lane(group, host)
-  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host, group)
   if from and from <= now then
     start_of_lane(group, host, room .. ":lanes:" .. group, host)
     stand_host(room, host)

@@ -15,6 +15,7 @@
 --   :open            zset    those of them whose circuit breaker is open: the same
 --   :host:<host>     hash    what is known of one; gone when it is forgotten (judge.lua)
 --   :hold:<lane>     string  until when the host may not be asked by this group, ms since the epoch
+--   :late:<host>     string  "<from> <until> <group>": a lane that it had to pass over, see late_at
 --   :running:<host>  set     ids of jobs that ask it for something; counted while hosts have a limit
 --   :queue:<host>    zset    groups whose lanes wait for it: position
 --   :lanes:<group>   zset    hosts that have a lane in the group: position, or 0 while it does not wait for the group;
@@ -73,15 +74,46 @@ local function host_pace_allows_from(state)
   return ms_of(state.full - math.max(0, 100 - 1000 / rate))
 end
 
+-- A lane whose group is full whenever its host is free, and the other way round, would wait for ever. So a host remembers
+-- one that it had to pass over. `from` then, when that one did not start meanwhile, it keeps a place for it, `to` then at
+-- the longest; not again soon, for the place may stay empty.
+local LATE_MS, KEPT_MS, REST_MS = 30000, 5000, 45000
+local known_late = {}
+local function late_at(room, host)
+  local name = room .. " " .. host
+  if known_late[name] == nil then
+    local text = redis.call("GET", room .. ":late:" .. host) or ""
+    local from, to, group = string.match(text, "^(%d+) (%d+) (.*)$")
+    known_late[name] = from and { from = tonumber(from), to = tonumber(to), group = group } or false
+  end
+  return known_late[name]
+end
+
+local function note_late(room, host, group, from, to)
+  known_late[room .. " " .. host] = { from = from, to = to, group = group }
+  local text = string.format("%d %d %s", from, to, group)
+  redis.call("SET", room .. ":late:" .. host, text, "PX", from - now + 600000)
+end
+
+local function forget_late(room, host)
+  known_late[room .. " " .. host] = false
+  redis.call("DEL", room .. ":late:" .. host)
+end
+
 local PROBE_MS = 10000
--- From when on, in ms since the epoch, the host may be asked; nothing while something must end before.
-local function host_allows_from(room, host)
+-- From when on, in ms since the epoch, the host may be asked by the group, or, without one, by any; nothing while
+-- something must end before.
+local function host_allows_from(room, host, group)
   local limit = host_limit_of(room)
-  if limit > 0 and redis.call("SCARD", room .. ":running:" .. host) >= limit then return nil end
+  local places = limit > 0 and limit - redis.call("SCARD", room .. ":running:" .. host) or 1
+  if places <= 0 then return nil end
   local state = host_state(room, host)
   local from = 0
+  local late = (limit > 0 or state.base) and late_at(room, host)
+  local kept = late and late.to > now and late.to <= now + KEPT_MS -- the clock may have gone back
+  if kept and late.group ~= group and places == 1 then from = late.to end
   if state.opens then
-    from = state.opens
+    from = math.max(from, state.opens)
     -- half-open: one at a time, and another beside one that takes long
     local tries = state.asked or state.probe and redis.call("HEXISTS", room .. ":claims", state.probe) == 1
     if tries then from = math.max(from, (state.tried or 0) + PROBE_MS) end
@@ -187,7 +219,7 @@ end
 local function must_wait(room, group, host)
   if redis.call("EXISTS", room .. ":pending:" .. lane_of(group, host)) == 1 then return true end
   if held_until(room, group, host) > now then return true end
-  local from = goes_round(room, group) and 0 or host_allows_from(room, host)
+  local from = goes_round(room, group) and 0 or host_allows_from(room, host, group)
   return not from or from > now
 end
 

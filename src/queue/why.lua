@@ -26,7 +26,7 @@ local function host_facts()
   return {
     held,
     state.opens or 0,
-    host_allows_from(room, host) or -1,
+    host_allows_from(room, host, group) or -1,
     tostring(rate_of(state) or 0),
     redis.call("SCARD", room .. ":running:" .. host),
     host_limit_of(room),

@@ -240,7 +240,7 @@ describe('a host that asks for time', () => {
         paused: fc.boolean(),
         rate: fc.constantFrom(undefined, 0.3, 5),
       }),
-      fc.record({ ...to('wait'), ms: fc.constantFrom(1, 90, 700, 5000, 11_000) }),
+      fc.record({ ...to('wait'), ms: fc.constantFrom(1, 90, 700, 5000, 11_000, 31_000) }),
     )
     const steps = fc.array(step, { maxLength: 100, size: 'max' })
     const says = fc.constantFrom<Says>('ok', 'ok', 'throttled', 'down', '')
@@ -480,7 +480,7 @@ describe('a lane whose entry was lost', () => {
 })
 
 describe('a host with a limit', () => {
-  const { test } = queueSuite()
+  const { server, test } = queueSuite()
 
   test('is asked by so many jobs of all groups at once, and no more', async (q) => {
     const room = q.room({ hostLimit: 2 })
@@ -518,6 +518,48 @@ describe('a host with a limit', () => {
     await end(limited, first, 'ok')
     assert.equal((await q.claim(room, 5)).length, 4)
   })
+
+  /** A host with one place that others always want, and a group with one place that is always taken: for how long? */
+  for (const [elsewhereMs, hereMs] of [
+    [1000, 700],
+    [4000, 330],
+    [330, 4000],
+  ] as const) {
+    it(`gets to a job whose group is never free when it is (${elsewhereMs} and ${hereMs} ms)`, async () => {
+      await using q = openQueue(server())
+      await q.redis.flushall()
+      const clock = await freezeClock(q.redis)
+      const room = q.room({ hostLimit: 1 })
+      const begun = clock.now
+      const running: { claim: Claim; endsMs: number }[] = []
+      let others = 0
+      let startedMs: number | undefined
+      for (let i = 0; i < 3; i++) await addTo(q, SLOW, 'others')
+      for (let i = 0; i < 3; i++) await addTo(q, GOOD, 'group', 1)
+      const id = await addTo(q, SLOW, 'group', 1)
+      while (startedMs === undefined || clock.now < startedMs + 30_000) {
+        const { claims, idleMs } = await room.claim(10, never)
+        for (const claim of claims) {
+          const host = new URL(claim.job.request?.url ?? '').host
+          running.push({ claim, endsMs: clock.now + (host === SLOW ? hereMs : elsewhereMs) })
+          if (claim.job.id === id) startedMs = clock.now
+          else if (host === SLOW) others++
+          if (claim.job.id !== id) await addTo(q, host, claim.group, 1) // there is always more
+        }
+        const first = running.sort((a, b) => a.endsMs - b.endsMs)[0]
+        assert.ok(first)
+        const idle = idleMs < 0 || claims.length > 0 ? Infinity : idleMs
+        await clock.advance(Math.min(first.endsMs - clock.now, Math.max(1, idle)))
+        if (clock.now < first.endsMs) continue
+        await end(room, first.claim, 'ok')
+        running.shift()
+        assert.ok(clock.now - begun < 200_000, 'it waits for ever')
+      }
+      const mostMs = clock.now - begun
+      assert.ok(others * hereMs > 0.85 * mostMs, `the host was busy for ${others * hereMs} of ${mostMs} ms`)
+      await q.check({ now: clock.now })
+    }).timeout(60_000)
+  }
 })
 
 describe('a host that is asked too fast', () => {

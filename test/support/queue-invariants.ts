@@ -187,7 +187,7 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
 
   // a group may be called anything, so what is in front of it is looked for first
   const [, ofGroup, part, group = ''] =
-    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|hold|running):(.*)$/s.exec(name) ?? []
+    /^(.+?):(pending|claimed|left|call|pace|lanes|queue|host|hold|late|running):(.*)$/s.exec(name) ?? []
   const [, ofRoom, list] =
     /^(.+?):(line|due|groups|waiting|overrides|holds|leases|claims|workers|hosts|open)$/s.exec(name) ?? []
   const roomName = ofGroup ?? ofRoom ?? name
@@ -201,6 +201,8 @@ function place(snapshot: Snapshot, base: string, [key, kind, ttlMs, value]: Row)
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     if (part === 'host') room.hosts.set(group, texts(value))
     else room[part === 'hold' ? 'held' : 'paces'].set(group, Number(value[0]))
+  } else if (part === 'late') {
+    assert.ok(ttlMs >= 0, `${key} stays for ever`)
   } else if (part === 'call') {
     assert.ok(ttlMs >= 0, `${key} stays for ever`)
     room.calls.set(group, value[0] ?? '')
@@ -450,6 +452,10 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     age(key)
   elseif string.find(name, ':pace:', 1, true) or string.find(name, ':hold:', 1, true) then
     redis.call('SET', key, string.format('%.17g', redis.call('GET', key) - back), 'KEEPTTL')
+    age(key)
+  elseif string.find(name, ':late:', 1, true) then
+    local from, to, group = string.match(redis.call('GET', key), '^(%d+) (%d+) (.*)$')
+    redis.call('SET', key, string.format('%d %d %s', from - back, to - back, group), 'KEEPTTL')
     age(key)
   elseif string.match(name, ':hosts$') or string.match(name, ':open$') then
     local flat = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')

@@ -27,7 +27,7 @@ export type KeyUse =
   /** `pending` also of a lane. */
   | { use: 'group'; room: string; part: 'pending' | 'claimed' | 'left' | 'lanes'; group: string }
   | { use: 'host'; room: string; part: 'queue' | 'running'; host: string }
-  /** What expires by itself: a worker's call, what is known of a host, until when a group may not ask it, how far ahead of its rate a group is. */
+  /** What expires by itself: a worker's call, what is known of a host, until when a group may not ask it, whom it passed over, how far ahead of its rate a group is. */
   | { use: 'passing'; room: string }
   | { use: 'other' }
 
@@ -60,6 +60,7 @@ const TYPES: Record<string, string> = {
   call: 'string',
   host: 'hash',
   hold: 'string',
+  late: 'string',
   pace: 'string',
   lanes: 'zset',
   queue: 'zset',
@@ -68,7 +69,7 @@ const TYPES: Record<string, string> = {
   open: 'zset',
 }
 
-const PASSING = ['call', 'host', 'hold', 'pace']
+const PASSING = ['call', 'host', 'hold', 'late', 'pace']
 
 /**
  * Reads the name of a key, without what all keys of the deployment begin with; docs/redis-keys.md lists them.
@@ -90,7 +91,7 @@ export function useOf(name: string, rooms: Set<string>): { is: KeyUse; type: str
   if (own) return typed(own, { use: 'other' })
   // a group may be called anything, so what stands in front of it is looked for first
   const [, of, part = '', member = ''] =
-    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|hold|pace):(.*)$/s.exec(name) ?? []
+    /^(.+?):(pending|claimed|left|lanes|queue|running|call|host|hold|late|pace):(.*)$/s.exec(name) ?? []
   if (of && PASSING.includes(part)) return typed(part, { use: 'passing', room: of })
   if (of && (part === 'queue' || part === 'running')) return typed(part, { use: 'host', room: of, part, host: member })
   if (of) return typed(part, { use: 'group', room: of, part: part as 'pending', group: member })
