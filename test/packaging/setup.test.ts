@@ -33,7 +33,7 @@ async function newMachine({ user = 'root', system = 'Linux', node = process.vers
   const program = (name: string, script: string) =>
     writeFile(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
   const noting = (name: string, script = '') => program(name, `echo "${name} $*" >>'${calls}'\n${script}`)
-  const installs = `for name; do case $name in -*|install|update|*=*) ;; *) printf '#!/bin/sh\\n' >'${bin}'/$name; chmod +x '${bin}'/$name;; esac; done`
+  const installs = `for name; do case $name in -*|install|update|download|prometheus|*=*) ;; *) printf '#!/bin/sh\\n' >'${bin}'/$name; chmod +x '${bin}'/$name;; esac; done`
   await program('id', `echo ${user === 'root' ? 0 : 1000}`)
   await program('uname', `echo ${system}`)
   await program('ldconfig', '')
@@ -41,6 +41,7 @@ async function newMachine({ user = 'root', system = 'Linux', node = process.vers
   await writeFile(path.join(dir, 'pretend.cjs'), pretend)
   await program('node', `exec '${process.execPath}' --require '${dir}/pretend.cjs' "$@"`)
   await noting('npm', 'if [ "$1" = ci ]; then rm -rf node_modules; mkdir node_modules; fi')
+  await noting('dpkg-deb', 'mkdir -p usr/bin && : >usr/bin/promtool && chmod +x usr/bin/promtool')
   if (system === 'Linux') await noting('apt-get', installs)
   else await noting('brew', `if [ "$1" = --prefix ]; then echo /nowhere; exit; fi\n${installs}`)
 
@@ -113,6 +114,8 @@ describe('./setup', () => {
       'chromium',
     ]
     assert.deepEqual(installed(outcome), wanted)
+    // installed, it would be a server that listens
+    assert.match(outcome.calls.join('\n'), /^apt-get download -qq prometheus\ndpkg-deb -x /m)
 
     await machine.noting('ldconfig', 'echo "librdkafka.so.1 (libc6,x86-64) => /usr/lib/librdkafka.so.1"')
     assert.deepEqual(installed(await machine.run('setup', '--test')), [])

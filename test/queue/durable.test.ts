@@ -73,7 +73,9 @@ describe('a job with an idempotency key', () => {
     const others = [1, 2].map(() => connect(q.config, 'patient', q.log))
     const [one, two] = others.map((redis) => queueOf(redis, q.keys, durableWrites(redis, config, 500)))
     assert.ok(one && two)
-    await two.add(request()) // what it wrote before is on the replica: its next wait must not be over with that
+    // what it wrote before is on the replica, and its next wait must not be over with that
+    const [, connection = q.redis] = others
+    await queueOf(connection, q.keys, durableWrites(connection, config, 10_000)).add(request())
     const job = { request: request(), idempotencyKey: 'key' }
     replica.pause()
     await assert.rejects(one.accept([job]), /on 0 of 1 replicas/)
