@@ -14,9 +14,10 @@ import type { Tracer } from './tracing/tracer.ts'
 
 const HELP = `downloader: downloads what other services ask for
 
-  downloader start [--host H] [-p, --port P] [-c FILE] [--demo]
+  downloader start [--host H] [-p, --port P] [-c FILE]
                                                     all three in one process; without a configuration it runs a
                                                     private Redis and keeps everything in data/
+  downloader start --demo                           shows four whole jobs, and ends
   downloader api [--host H] [-p, --port P] [-c FILE]
                                                     the HTTP API (127.0.0.1:8000, config.json)
   downloader processor -c FILE                      a worker that downloads
@@ -114,6 +115,8 @@ function parse(argv: string[]): Arguments {
     const known = ['config', 'help', ...(flagsOf[command ?? ''] ?? [])]
     const idle = Object.keys(values).find((flag) => !known.includes(flag))
     if (command !== undefined && idle !== undefined) throw new Error(`${command} takes no --${idle}`)
+    const beside = values.demo && Object.keys(values).find((flag) => flag !== 'demo' && flag !== 'help')
+    if (beside) throw new Error(`start --demo takes no --${beside}`)
     return { flags: values, command, argument: rest[0] }
   } catch (error) {
     throw new UsageError(shortly(error as Error))

@@ -25,6 +25,11 @@ export interface Callback {
   mime_type: string
   delivered: boolean
   delivery_error: string
+  /** Where redirects ended, without credentials and query; `""` where no answer came. */
+  final_url: string
+  redirects: number
+  /** ms, of the last attempt; 0 for what it did not get to. */
+  timings: { dns: number; connect: number; tls: number; first_byte: number; total: number }
 }
 
 export interface VerifyOptions {

@@ -1,5 +1,5 @@
 import type { Client } from '#client'
-import type { Config } from '../config/schema.ts'
+import type { Loaded } from '../config/load.ts'
 
 /** The command line is wrong. */
 export class UsageError extends Error {
@@ -40,7 +40,7 @@ export interface Context {
   /** Aborts at SIGINT and SIGTERM. */
   signal: AbortSignal
   /** The configuration of this machine. @throws {ConfigError} */
-  config(): { config: Config; warnings: string[] }
+  config(): Loaded
 }
 
 export interface Command<O extends Options = Options> {

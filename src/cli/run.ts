@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util'
 import { ApiProblem, ApiUnreachable, downloader } from '#client'
-import { ConfigError } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
+import { ConfigError, type Loaded } from '../config/load.ts'
 import { localUrl } from '../local-url.ts'
 import { type Command, CommandError, type Context, commonOptions, shortly, UsageError } from './command.ts'
 
@@ -10,7 +9,7 @@ const STOP_MS = 1000
 export interface Surroundings {
   env: NodeJS.ProcessEnv
   /** The configuration of this machine, from `-c FILE` or where it is by default. @throws {ConfigError} */
-  load(file: string | undefined): { config: Config; warnings: string[] }
+  load(file: string | undefined): Loaded
 }
 
 /** Runs one command; resolves to the exit code: 0, 1 when something went wrong, 2 for a wrong command line. */

@@ -1,6 +1,6 @@
 import type { Stats } from '#client'
 import { aggregationTable } from './aggregations.ts'
-import { CommandError, command, noneOf } from './command.ts'
+import { command, noneOf, UsageError } from './command.ts'
 import { table } from './table.ts'
 
 export const status = command({
@@ -16,7 +16,7 @@ is alive, or a job is unaccounted for.
   async run({ graphite }, args, { client, json, print, note, signal }) {
     noneOf(args)
     if (graphite !== undefined && !/^[\w.-]+$/.test(graphite)) {
-      throw new CommandError('--graphite: the prefix must be letters, digits, dots, _ and -')
+      throw new UsageError('--graphite: the prefix must be letters, digits, dots, _ and -')
     }
     const query = { sort: 'pending', count: 10 } as const
     const [processor, notifier, metrics, busiest] = await Promise.all([

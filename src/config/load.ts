@@ -13,6 +13,8 @@ export interface Loaded {
   config: Config
   /** What the operator should know: keys that nobody reads, and the like. */
   warnings: string[]
+  /** Sections that only the fallbacks have. */
+  assumed: string[]
 }
 
 /**
@@ -25,7 +27,8 @@ export interface Loaded {
 export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv, fallbacks: Tree = {}): Loaded {
   const tree: Tree = file === undefined ? {} : readTree(file)
   const fromEnv = applyEnv(tree, env)
-  for (const [section, value] of Object.entries(fallbacks)) tree[section] ??= value
+  const assumed = Object.keys(fallbacks).filter((section) => tree[section] === undefined || tree[section] === null)
+  for (const section of assumed) tree[section] = fallbacks[section]
   const origin = (path: string): string =>
     fromEnv.get(path) ?? (path.includes('.') ? origin(path.slice(0, path.lastIndexOf('.'))) : (file ?? 'defaults'))
   const warnings: string[] = []
@@ -34,7 +37,7 @@ export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv, fal
   // the environment that stand for a number, a boolean, a list or an object. Each round mends something or ends.
   for (;;) {
     const { success, data, error } = Config.safeParse(tree)
-    if (success) return { config: data, warnings: [...warnings, ...deprecations(data)] }
+    if (success) return { config: data, warnings: [...warnings, ...deprecations(data)], assumed }
     const mended = error.issues.filter((issue) => dropUnknown(issue) || parseText(issue))
     if (mended.length > 0) continue
     throw new ConfigError(error.issues.map((issue) => complaint(issue)).join('\n'))

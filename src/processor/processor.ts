@@ -78,7 +78,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
-      // The origin asked the whole group to wait, not only this job.
+      // The origin asked us to wait, not only this job.
       const origin = { ...(retryAfterMs !== undefined && { holdMs: retryAfterMs }), ...about(failure) }
       const ended = { ...origin, failure: failureOf('download', failure, journey.begun) }
       if (isThrottled(failure) && mayBeThrottled()) {

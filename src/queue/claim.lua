@@ -154,14 +154,15 @@ local function late_group(host, queue)
   local waits = redis.call("ZSCORE", queue, group) or redis.call("ZSCORE", room .. ":lanes:" .. group, host)
   local in_time = group_allows_from(room, group) <= now + KEPT_MS and terms_of(room, group).limit > 0
   local scarce = host_limit > 0 or rate_of(state)
-  if waits and tonumber(waits) > 0 and in_time and scarce and not state.opens then return group end
+  local good = waits and tonumber(waits) > 0 and in_time and scarce and not state.opens
+  if good and not goes_round(room, group) then return group end
   forget_late(room, host)
   return nil
 end
 
 local function keep_place(group, host, queue)
-  local rate = rate_of(host_state(room, host))
-  local to = now + math.ceil(math.min(KEPT_MS, rate and 1000 / rate or KEPT_MS))
+  local rate = rate_of(host_state(room, host)) -- of a host that has one nobody gets anything meanwhile
+  local to = now + (rate and math.ceil(math.min(KEPT_MS, math.max(KEPT_MS / 10, 1000 / rate))) or KEPT_MS)
   note_late(room, host, group, to + REST_MS, to)
   if redis.call("ZSCORE", queue, group) then wait_for_group(room, group, host) end
   redis.call("ZADD", room .. ":lanes:" .. group, 1, host) -- before all others of its group
@@ -177,7 +178,11 @@ local function serve_host(host)
   if late and not (redis.call("ZSCORE", queue, late) and has_place(late)) then return keep_place(late, host, queue) end
   group = late or group
   if not has_place(group) then
-    if not late_at(room, host) then note_late(room, host, group, now + LATE_MS, 0) end
+    local known = late_at(room, host)
+    local in_vain = known and known.group ~= group and known.to > 0 and known.to <= now
+    if not known or in_vain then
+      note_late(room, host, group, math.max(now + LATE_MS, in_vain and known.from or 0), 0)
+    end
     return wait_for_group(room, group, host)
   end
   start_of_lane(group, host, queue, group)

@@ -75,8 +75,8 @@ local function host_pace_allows_from(state)
 end
 
 -- A lane whose group is full whenever its host is free, and the other way round, would wait for ever. So a host remembers
--- one that it had to pass over. `from` then, when that one did not start meanwhile, it keeps a place for it, `to` then at
--- the longest; not again soon, for the place may stay empty.
+-- one that it had to pass over. From `from` on, when that one did not start meanwhile, it keeps a place for it, until `to`
+-- at the longest; not again soon, for the place may stay empty, and next time for another one, if there is one.
 local LATE_MS, KEPT_MS, REST_MS = 30000, 5000, 45000
 local known_late = {}
 local function late_at(room, host)
@@ -109,9 +109,10 @@ local function host_allows_from(room, host, group)
   if places <= 0 then return nil end
   local state = host_state(room, host)
   local from = 0
-  local late = (limit > 0 or state.base) and late_at(room, host)
+  local scarce = limit > 0 and places == 1 or rate_of(state)
+  local late = scarce and late_at(room, host)
   local kept = late and late.to > now and late.to <= now + KEPT_MS -- the clock may have gone back
-  if kept and late.group ~= group and places == 1 then from = late.to end
+  if kept and late.group ~= group then from = late.to end
   if state.opens then
     from = math.max(from, state.opens)
     -- half-open: one at a time, and another beside one that takes long
@@ -171,7 +172,8 @@ local function note_lanes(room, group, lanes)
 end
 
 local function close_lane(room, group, host)
-  local lanes = room .. ":lanes:" .. group
+  local lanes, late = room .. ":lanes:" .. group, late_at(room, host)
+  if late and late.group == group then forget_late(room, host) end
   put(room, lane_of(group, host), nil)
   redis.call("ZREM", room .. ":queue:" .. host, group)
   redis.call("ZREM", lanes, host)

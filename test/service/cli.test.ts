@@ -157,6 +157,12 @@ describe('the command line', () => {
     })
   }
 
+  it('takes no settings for the demonstration, which has its own', async () => {
+    const role = startRole(['start', '--demo', '--port', '0'], { cwd: dir })
+    assert.equal(await role.ended, 2)
+    assert.match(role.stderr(), /start --demo takes no --port/)
+  })
+
   it('shows four whole jobs as a demonstration, a line of JSON each, and ends with 0', async () => {
     const role = startRole(['start', '--demo'], { cwd: dir })
     assert.equal(await role.ended, 0, role.stderr())

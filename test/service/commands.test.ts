@@ -291,13 +291,23 @@ describe('the commands', () => {
     assert.match(wrong.err, /DOWNLOADER_API__PORT: api\.port/)
   })
 
-  it('config check says when a configuration is enough for the other processes, but for no processor', async () => {
+  it('config check says when a configuration is enough for some processes, but not for all of them', async () => {
     const bare = await file('bare.json', [
       JSON.stringify({ redis: { addr: service.redis.addr }, backends: { http: {} } }),
     ])
     const role = startRole(['config', 'check', '-c', bare], { cwd: service.dir })
     assert.equal(await role.ended, 0)
-    assert.match(role.stderr(), /^processor\.filestorage is not set: no processor starts with this configuration$/m)
+    assert.match(role.stderr(), /^processor\.filestorage is not given: no processor starts with this configuration$/m)
+    const kafka = { 'bootstrap.servers': 'kafka.test:9092', 'go.batch.producer': true }
+    const odd = await file('odd.json', [JSON.stringify({ processor: { storage_dir: '/tmp' }, backends: { kafka } })])
+    const second = startRole(['config', 'check', '-c', odd], { cwd: service.dir })
+    assert.equal(await second.ended, 0)
+    assert.match(second.stderr(), /^redis is not given: nothing but downloader start does without$/m)
+    assert.match(second.stderr(), /^backends\.kafka: "go\.batch\.producer" has no equivalent here and is ignored$/m)
+    const none = await file('none.json', [JSON.stringify({ processor: { storage_dir: '/tmp' }, backends: {} })])
+    const third = startRole(['config', 'check', '-c', none], { cwd: service.dir })
+    assert.equal(await third.ended, 0)
+    assert.match(third.stderr(), /^backends is empty: no notifier starts with this configuration$/m)
   })
 
   it('say what is wrong: no API, no token, no such job, a wrong flag', async () => {

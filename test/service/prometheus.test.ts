@@ -128,10 +128,11 @@ describe('a real Prometheus', () => {
 
     await eventually(async () => {
       const up = await prometheus.query('up')
-      assert.deepEqual(
-        up.map(({ metric, value }) => `${metric.job} ${value[1]}`).sort(),
-        ['downloader-api 1', 'downloader-workers 1', 'downloader-workers 1'],
-      )
+      assert.deepEqual(up.map(({ metric, value }) => `${metric.job} ${value[1]}`).sort(), [
+        'downloader-api 1',
+        'downloader-workers 1',
+        'downloader-workers 1',
+      ])
     })
     await service.download({ url: origin.on('/other', 'content') })
     await service.download({ url: `${origin.url}/missing` })

@@ -455,7 +455,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     age(key)
   elseif string.find(name, ':late:', 1, true) then
     local from, to, group = string.match(redis.call('GET', key), '^(%d+) (%d+) (.*)$')
-    redis.call('SET', key, string.format('%d %d %s', from - back, to - back, group), 'KEEPTTL')
+    redis.call('SET', key, string.format('%d %d %s', from - back, math.max(0, to - back), group), 'KEEPTTL')
     age(key)
   elseif string.match(name, ':hosts$') or string.match(name, ':open$') then
     local flat = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
