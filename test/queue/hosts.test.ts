@@ -532,14 +532,15 @@ describe('a host with a limit', () => {
       await using q = openQueue(server())
       await q.redis.flushall()
       const clock = await freezeClock(q.redis)
-      const room = q.room({ hostLimit: 1 })
+      const room = q.room({ hostLimit: 1, leaseMs: 600_000 })
       const begun = clock.now
       const running: { claim: Claim; endsMs: number }[] = []
       let others = 0
       let startedMs: number | undefined
       for (let i = 0; i < 3; i++) await addTo(q, SLOW, 'others')
+      await q.add({ url: `http://${SLOW}/file`, aggrId: 'hopeless', aggrLimit: 1, priority: 1 }) // it comes into a lane
+      await addTo(q, 'endless.example', 'hopeless', 1)
       for (let i = 0; i < 3; i++) await addTo(q, GOOD, 'group', 1)
-      for (const host of [GOOD, SLOW]) await addTo(q, host, 'hopeless', 1)
       const id = await addTo(q, SLOW, 'group', 1)
       while (startedMs === undefined || clock.now < startedMs + 30_000) {
         const { claims, idleMs } = await room.claim(10, never)
