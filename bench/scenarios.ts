@@ -69,6 +69,7 @@ export const scenarios: Record<string, Scenario> = {
       'limit-5': (context) => politeness(context, 5),
       'limit-50': (context) => politeness(context, 50),
       'limit-500': (context) => politeness(context, 500),
+      'told-500': (context) => politeness(context, 500, true),
     },
   },
   big: {

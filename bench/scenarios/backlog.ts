@@ -29,7 +29,7 @@ export async function backlog(context: Context, jobs: number, aggregations: numb
   await addMany(count, add)
   const bytes = (await stage.redisBytes()) - bytesBefore
   const claimMs = await claiming(inside, scaled(PROBES, context))
-  const whyMs = await explaining(service.url, add.ids)
+  const whyMs = await atWork(inside, () => explaining(service.url, add.ids))
 
   const drained = scaled(DRAINED, context)
   await service.add('notifier')
@@ -79,6 +79,14 @@ const requestOf = (stage: Stage, i: number, aggregations: number): DownloadReque
   downloadTimeoutS: 60,
   requestHeaders: { Accept: 'image/png,image/jpeg,image/*,*/*', 'User-Agent': 'Downloader-Agent' },
 })
+
+/** Meanwhile a worker is alive, and as many jobs run as their aggregations let it start. */
+async function atWork<T>({ downloads }: Inside, run: () => Promise<T>): Promise<T> {
+  const { claims } = await downloads.claim(1000, never)
+  const result = await run()
+  for (const claim of claims) await downloads.settle(claim, { place: { kind: 'back' }, patch: {} }, never)
+  return result
+}
 
 /** Asks the API why jobs wait, one after the other. */
 async function explaining(url: string, ids: string[]): Promise<number[]> {

@@ -19,11 +19,12 @@ const AGGREGATIONS = 2
  * more jobs than can be done; what was done after two minutes is counted.
  *
  * @param perSecond the limit; 0: only the healthy one is asked
+ * @param told the limit is not the origin's, but the rate of its aggregations: as much work, and nothing to be learnt
  */
-export async function politeness(context: Context, perSecond: number): Promise<Figures> {
+export async function politeness(context: Context, perSecond: number, told = false): Promise<Figures> {
   await using stage = await openStage()
   await using limited = await startHelper<typeof originCommands>('helpers/limited-origin.ts')
-  const limitedUrl = await limited.ask.listen(Math.max(1, perSecond))
+  const limitedUrl = await limited.ask.listen(told ? 10 * perSecond : Math.max(1, perSecond))
   await using service = await startDownloader(stage, { processors: PROCESSORS })
   await warmUp(stage, service, context)
 
@@ -31,7 +32,8 @@ export async function politeness(context: Context, perSecond: number): Promise<F
   const learning = scaled(LEARNING_S, context)
   const healthy = { aggr_id: 'pictures', aggr_limit: AT_ONCE, url: stage.file(1024, DELAY_MS) }
   const healthyJobs = Math.ceil(seconds * 1.2 * AGGREGATIONS * AT_ONCE * (1000 / DELAY_MS))
-  const slow = { aggr_limit: AT_ONCE, url: `${limitedUrl}/file`, max_retries: 0 }
+  const rate = told && { aggr_rate: perSecond / 2 } // of each of its own two aggregations
+  const slow = { aggr_limit: AT_ONCE, url: `${limitedUrl}/file`, max_retries: 0, ...rate }
   const jobs = Math.ceil(perSecond * seconds * 1.2)
 
   await stage.begin()
@@ -42,11 +44,8 @@ export async function politeness(context: Context, perSecond: number): Promise<F
       await post(stage, service, { jobs: Math.ceil(healthyJobs / few), aggregations: AGGREGATIONS, job: healthy })
       if (jobs === 0) continue
       // in one of the healthy origin's aggregations, and enough in others that there are always some that could start
-      await post(stage, service, {
-        jobs: Math.ceil(jobs / few / 4),
-        aggregations: 1,
-        job: { ...slow, aggr_id: 'pictures' },
-      })
+      const among = Math.ceil(jobs / few / 4)
+      if (!told) await post(stage, service, { jobs: among, aggregations: 1, job: { ...slow, aggr_id: 'pictures' } })
       await post(stage, service, { jobs: Math.ceil(jobs / few), aggregations: 2, job: { ...slow, aggr_id: 'others' } })
     }
   }
