@@ -60,10 +60,10 @@ export function watch(client: Client, signal: AbortSignal, onOver: (id: string, 
     waiting.set(id, performance.now())
     try {
       const job = await client.get(id, { signal: end.signal })
-      if (isOver(job) && waiting.delete(id)) onOver(id, job)
+      if (isOver(job) && forget(id)) onOver(id, job)
     } catch (error) {
       if (error instanceof ApiProblem && error.status === 404) {
-        if (waiting.delete(id)) onOver(id, undefined)
+        if (forget(id)) onOver(id, undefined)
       } else {
         const isPassing = error instanceof ApiUnreachable || (error instanceof ApiProblem && error.status >= 500)
         if (!isPassing || performance.now() - answeredMs > MAX_ABSENCE_MS) throw error
@@ -71,6 +71,12 @@ export function watch(client: Client, signal: AbortSignal, onOver: (id: string, 
       }
     }
     answeredMs = performance.now()
+  }
+
+  /** Events that came during a look at it are no reason for another one. */
+  function forget(id: string): boolean {
+    told.delete(id)
+    return waiting.delete(id)
   }
 
   function next(): string[] {

@@ -59,6 +59,18 @@ describe('the commands', () => {
     assert.match(people.err, /^3 jobs: 3 succeeded; 15 B in [\d.]+ s$/m)
   })
 
+  it('enqueue --wait takes a thousand URLs from a file, and tells of each of them once', async () => {
+    const urls = Array.from({ length: 1000 }, (_, i) => origin.on(`/many/${i + 1}`, 'hello'))
+    const list = await file('many', urls)
+    const { code, out, err } = await run(['enqueue', list, '--aggr', 'many', '--limit', '16', '--wait', '--json'])
+    assert.equal(code, 0, err)
+    const ends = json(out).sort((a, b) => a.line - b.line)
+    assert.deepEqual(
+      ends.map(({ line, url, success }) => ({ line, url, success })),
+      urls.map((url, i) => ({ line: i + 1, url, success: true })),
+    )
+  })
+
   it('enqueue --wait names what failed and what was refused, by line, and exits with 1', async () => {
     origin.on('/gone', (_request, response) => response.writeHead(404).end())
     const list = await file('bad', [`${origin.url}/gone`, 'not a url', '{"url":"http://origin.test/","aggr_limit":0}'])
