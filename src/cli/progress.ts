@@ -8,7 +8,7 @@ export interface Progress {
   clear(): void
 }
 
-export function progress(terminal: NodeJS.WriteStream | undefined): Progress {
+export function progress(terminal: Pick<NodeJS.WriteStream, 'write'> | undefined): Progress {
   const begunMs = performance.now()
   let drawnMs = Number.NEGATIVE_INFINITY
   return {
