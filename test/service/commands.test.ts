@@ -5,10 +5,14 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import type { z } from 'zod'
 import type { JobView } from '../../src/api/schemas/job.ts'
+import type { JobList as JobListSchema } from '../../src/api/schemas/list.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Service, startRole, startService } from '../support/service.ts'
+
+type JobList = z.infer<typeof JobListSchema>
 
 describe('the commands', () => {
   let origin: Origin
@@ -35,11 +39,44 @@ describe('the commands', () => {
       .split('\n')
       .map((line) => JSON.parse(line))
 
+  const jobOf = async (id: string) => (await (await service.get(`/jobs/${id}`)).json()) as JobView
+
   async function file(name: string, lines: string[]): Promise<string> {
     const name_ = path.join(service.dir, name)
     await writeFile(name_, lines.join('\n'))
     return name_
   }
+
+  it('enqueue fills in what lines do not say, and prints the ids', async () => {
+    await service.send('PATCH', '/aggregations/shop', { paused: true })
+    const url = origin.on('/shop', 'hello')
+    const own = { url, aggr_id: 'own', aggr_limit: 2, callback_type: 'none' }
+    const lines = [url, JSON.stringify({ url, extra: 'mine' }), JSON.stringify(own)].join('\n')
+    const flags = ['--aggr', 'shop', '--limit', '3', '--callback', service.receiver.url]
+    const { code, out, err } = await run(['enqueue', '-', ...flags], {}, lines)
+    assert.deepEqual([code, err], [0, '3 jobs enqueued\n'])
+    const [first = '', second = '', third = ''] = out.trim().split('\n')
+    const [shop] = json((await run(['aggregations', 'sho', '--json'])).out)
+    assert.deepEqual([shop.aggr_id, shop.limit, shop.pending, shop.paused], ['shop', 3, 2, true])
+    assert.match((await run(['aggregations'])).out, /^aggregation +limit .*\nshop +3 .* 2 .* paused$/m)
+    await service.send('PATCH', '/aggregations/shop', { paused: null })
+    assert.equal((await service.receiver.callbackOf(first)).extra, '')
+    assert.equal((await service.receiver.callbackOf(second)).extra, 'mine')
+    await eventually(async () => {
+      const { state, aggr_id } = await jobOf(third)
+      assert.deepEqual([state, aggr_id], ['done', 'own'])
+    })
+  })
+
+  it('enqueue takes the host for the aggregation, and says with --json what became of each line', async () => {
+    const url = origin.on('/hosted', 'hello')
+    const { code, out, err } = await run(['enqueue', '-', '--json'], {}, `nonsense\n${url}`)
+    assert.deepEqual([code, err], [1, ''])
+    const [refused, accepted] = json(out)
+    assert.deepEqual(refused, { line: 1, url: 'nonsense', error: 'url: must be an http or https URL' })
+    assert.deepEqual(accepted, { line: 2, url, id: accepted.id })
+    assert.equal((await jobOf(accepted.id)).aggr_id, new URL(url).host)
+  })
 
   it('enqueue --wait downloads what a file names, and exits with 0 when all succeeded', async () => {
     const urls = [1, 2, 3].map((n) => origin.on(`/file-${n}`, 'hello'))
@@ -161,8 +198,7 @@ describe('the commands', () => {
     service.receiver.answer = () => 500
     const id = await service.enqueue({ url: origin.on('/file', 'hello') })
     await eventually(async () => {
-      const { state } = (await (await service.get(`/jobs/${id}`)).json()) as JobView
-      assert.equal(state, 'callback_failed')
+      assert.equal((await jobOf(id)).state, 'callback_failed')
     })
     service.receiver.answer = () => 200
     const { code, out } = await run(['retry', '--failed', '--receiver', new URL(service.receiver.url).origin])
@@ -171,9 +207,46 @@ describe('the commands', () => {
     assert.equal((await run(['retry', 'AAAAAAAAAAAAAA'])).code, 1)
   })
 
+  it('retry --downloads queues failed downloads again: those of a time, and so many in a second', async () => {
+    const url = `${origin.url}/late`
+    const job = { aggr_id: 'late', url, callback_type: 'none', callback_dst: undefined }
+    await Promise.all([service.enqueue(job), service.enqueue(job)])
+    const rested = await eventually(async () => {
+      const { jobs } = (await (await service.get('/jobs?state=failed&aggr_id=late')).json()) as JobList
+      assert.equal(jobs.length, 2)
+      return Math.max(...jobs.map(({ at }) => Date.parse(at)))
+    })
+    origin.on('/late', 'here')
+    const retry = ['retry', '--downloads', '--aggr', 'late', '--since']
+    const none = await run([...retry, new Date(rested + 1).toISOString()])
+    assert.deepEqual([none.code, none.out], [0, '0 downloads queued again\n'])
+    const [both] = json((await run([...retry, '1h', '--rate', '0.1', '--json'])).out)
+    assert.equal(both.retried, 2)
+    assert.ok(Date.parse(both.last_starts_at) > Date.now() + 5000, 'the second starts ten seconds after the first')
+    await eventually(async () => {
+      const { jobs } = (await (await service.get('/jobs?state=done&aggr_id=late')).json()) as JobList
+      assert.equal(jobs.length, 1)
+    })
+  })
+
+  it('cancel takes back what is named, or comes on standard input, and exits with 1 for what is not there', async () => {
+    await service.send('PATCH', '/aggregations/unwanted', { paused: true })
+    const job = { aggr_id: 'unwanted', url: origin.on('/file', 'hello') }
+    const [one = '', two = '', three = ''] = await Promise.all([job, job, job].map(service.enqueue))
+    const { code, out, err } = await run(['cancel', one, 'AAAAAAAAAAAAAA'])
+    assert.deepEqual([code, out, err], [1, `${one} cancelled\n`, 'id: there is no job "AAAAAAAAAAAAAA"\n'])
+    const others = await run(['cancel', '-', '--json'], {}, `${two}\n\n${three}\n`)
+    assert.equal(others.code, 0)
+    assert.deepEqual(json(others.out), [
+      { id: two, state: 'cancelled' },
+      { id: three, state: 'cancelled' },
+    ])
+    assert.equal((await run(['cancel'])).code, 2)
+  })
+
   describe('delete', () => {
     const stored = (id: string) => existsSync(path.join(service.root, id.slice(0, 3), id))
-    const stateOf = async (id: string) => ((await (await service.get(`/jobs/${id}`)).json()) as JobView).state
+    const stateOf = async (id: string) => (await jobOf(id)).state
     async function delivered(): Promise<string> {
       const { job_id } = await service.download({ url: origin.on('/file', 'hello') })
       await eventually(async () => assert.equal(await stateOf(job_id), 'delivered'))
@@ -247,25 +320,26 @@ describe('the commands', () => {
     })
   })
 
-  it('tail shows what happens', async () => {
+  it('tail shows what happens: a table for people, or JSON', async () => {
+    const people = begin(['tail', '--event', 'failed'])
     const tail = begin(['tail', '--aggr', 'live', '--json'])
-    const seen = () =>
-      tail
-        .stdout()
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line))
+    await eventually(() => assert.equal(people.stderr(), 'listening\n'))
     await eventually(async () => {
-      await service.download({ aggr_id: 'live', url: origin.on('/live', 'x') })
-      assert.ok(seen().some(({ event, group }) => event === 'started' && group === 'live'))
+      await service.download({ aggr_id: 'live', url: `${origin.url}/nowhere` })
+      assert.ok(json(tail.stdout()).some(({ event, group }) => event === 'started' && group === 'live'))
     })
-    assert.equal(await tail.end('SIGINT'), 0)
+    const line = /^\d{4}-\S+Z {2}[\w-]{14} {2}failed {13}http\.404 {2}downloads live$/m
+    await eventually(() => assert.match(people.stdout(), line))
+    assert.deepEqual(await Promise.all([tail.end('SIGINT'), people.end('SIGINT')]), [0, 0])
+    assert.doesNotMatch(people.stdout(), /started|downloaded/)
   })
 
-  it('status says that all are alive, also for Graphite', async () => {
+  it('status says that all are alive, also as JSON and for Graphite', async () => {
     const { code, out } = await run(['status'])
     assert.equal(code, 0)
     assert.match(out, /processors: 1, notifiers: 1/)
+    const [all] = json((await run(['status', '--json'])).out)
+    assert.deepEqual([all.healthy, all.processor.alive, all.notifier.alive, all.unaccounted], [true, 1, 1, 0])
     assert.match((await run(['status', '--graphite', 'dl.prod'])).out, /^dl\.prod\.processor\.alive 1 \d{10}$/m)
   })
 
@@ -334,12 +408,32 @@ describe('the commands', () => {
     assert.match(wrong.err, /Usage: downloader why/)
   })
 
-  it('send the token of DOWNLOADER_TOKEN, and ask for it when it is missing', async () => {
-    await using closed = await startService({ roles: ['api'], config: { api: { tokens: ['open sesame'] } } })
-    const without = startRole(['jobs', '--api', closed.url])
-    assert.equal(await without.ended, 1)
-    assert.match(without.stderr(), /DOWNLOADER_TOKEN/)
-    const having = startRole(['jobs', '--api', closed.url], { env: { DOWNLOADER_TOKEN: 'open sesame' } })
-    assert.equal(await having.ended, 0, having.stderr())
+  describe('at an API that is alone, and wants a token', () => {
+    let alone: Service
+    before(async () => {
+      alone = await startService({ roles: ['api'], config: { api: { tokens: ['open sesame'] } } })
+    })
+    after(() => alone[Symbol.asyncDispose]())
+    const ask = (args: string[], env: NodeJS.ProcessEnv = { DOWNLOADER_TOKEN: 'open sesame' }) =>
+      startRole([...args, '--api', alone.url], { env })
+
+    it('send the token of DOWNLOADER_TOKEN, and ask for it when it is missing', async () => {
+      const without = ask(['jobs'], {})
+      assert.equal(await without.ended, 1)
+      assert.match(without.stderr(), /DOWNLOADER_TOKEN/)
+      const having = ask(['jobs'])
+      assert.equal(await having.ended, 0, having.stderr())
+    })
+
+    it('status exits with 1, for nobody downloads or calls back', async () => {
+      const people = ask(['status'])
+      assert.equal(await people.ended, 1)
+      assert.match(people.stdout(), /^processors: none, notifiers: none$/m)
+      assert.match(people.stderr(), /^no processor is alive.*\nno notifier is alive/)
+      const machines = ask(['status', '--json'])
+      assert.equal(await machines.ended, 1)
+      const { healthy, processor, notifier } = JSON.parse(machines.stdout())
+      assert.deepEqual({ healthy, processor, notifier }, { healthy: false, processor: null, notifier: null })
+    })
   })
 })
