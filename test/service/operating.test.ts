@@ -252,4 +252,28 @@ describe('finding jobs', () => {
     assert.equal((await service.post('/retry', { rate: 0 })).status, 400)
     assert.equal((await service.post('/retry', { state: 'done' })).status, 400)
   })
+
+  it('retries those of a time, and leaves those before and after it', async () => {
+    works = false
+    const ids: string[] = []
+    for (const aggr_id of ['early', 'middle', 'late']) {
+      const id = await service.enqueue({ url: origin.on('/ok', 'content'), aggr_id })
+      await eventually(async () => assert.ok((await idsOf('state=callback_failed')).includes(id)))
+      ids.push(id)
+    }
+    const [late, middle, early] = (await list('state=callback_failed')).body.jobs
+    assert.deepEqual([early?.id, middle?.id, late?.id], ids)
+    works = true
+    const retry = async (filter: unknown) =>
+      (await (await service.post('/retry', filter)).json()) as { retried: number }
+    const later = new Date(Date.parse(late?.at ?? '') + 1).toISOString()
+    const earlier = new Date(Date.parse(early?.at ?? '') - 1).toISOString()
+    assert.equal((await retry({ since: later })).retried, 0)
+    assert.equal((await retry({ until: earlier })).retried, 0)
+    assert.equal((await retry({ since: middle?.at, until: middle?.at, rate: 1000 })).retried, 1)
+    assert.deepEqual(await idsOf('state=callback_failed'), [early?.id, late?.id].sort())
+    assert.equal((await retry({ since: late?.at, rate: 1000 })).retried, 1)
+    assert.deepEqual(await idsOf('state=callback_failed'), [early?.id])
+    assert.equal((await retry({ until: early?.at, rate: 1000 })).retried, 1)
+  })
 })
