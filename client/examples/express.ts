@@ -1,7 +1,9 @@
-// Receives the callbacks of a Downloader with Express, or with node:http alone. In front of it stands no body parser:
-// what is signed are the bytes as they came.
+// Receives the callbacks of a Downloader: a plain function of the request and the response of node:http, which Express
+// takes as a handler. It answers by itself and calls no `next`. In front of it stands no body parser: what is signed are
+// the bytes as they came.
 //
 //   express().post('/callbacks', callbacks(process.env.SIGNING_SECRET, async (callback) => { … })).listen(9000)
+//   http.createServer(callbacks(process.env.SIGNING_SECRET, async (callback) => { … })).listen(9000)
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Callback, CallbackRefused, verifyCallback } from '../src/index.ts'
 

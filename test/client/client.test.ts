@@ -85,7 +85,8 @@ describe('verifyCallback', () => {
 describe('the example receivers', () => {
   const receivers = {
     Koa: (received: (callback: Callback) => Promise<void>) => new Koa().use(koaCallbacks(SECRET, received)).callback(),
-    Express: (received: (callback: Callback) => Promise<void>) => expressCallbacks(SECRET, received),
+    'node:http, as for Express': (received: (callback: Callback) => Promise<void>) =>
+      expressCallbacks(SECRET, received),
   }
   for (const [name, receiver] of Object.entries(receivers)) {
     it(`take what the service signs, and refuse what others send: ${name}`, async () => {
