@@ -1,4 +1,4 @@
-import { downloadsRoom, withBurst } from '../jobs/places.ts'
+import { aggregationTag, downloadsRoom, withBurst } from '../jobs/places.ts'
 import { createdOf } from './created.ts'
 import { parseEntry } from './entry.ts'
 import type { Jobs } from './jobs.ts'
@@ -39,13 +39,30 @@ export interface Emptied {
 
 const SCAN_COUNT = 1000
 const AT_ONCE = 200
+/** Of those that only have jobs at rest, so many are named. */
+const MOST_AT_REST = 20_000
 
 /** The aggregations of a deployment, as operators see them. */
 export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'cancelIn'>) {
   const room = keys.room(downloadsRoom)
 
-  async function names(): Promise<string[]> {
+  /** Those of which something failed and rests: a group is forgotten with its last job that waits or runs. */
+  async function failing(): Promise<Set<string>> {
     const found = new Set<string>()
+    for (const reason of ['failed', 'callback-failed'] as const) {
+      let cursor = '0'
+      do {
+        const [next, tags] = await redis.sscan(keys.aggregationTags(reason), cursor, 'COUNT', SCAN_COUNT)
+        cursor = next
+        for (const tag of tags) found.add(tag.slice(aggregationTag('').length))
+      } while (cursor !== '0' && found.size < MOST_AT_REST)
+    }
+    return found
+  }
+
+  /** Of all that have jobs that wait, run or failed, or of which something is set. */
+  async function names(): Promise<string[]> {
+    const found = await failing()
     for (const key of [`${room}:groups`, `${room}:overrides`]) {
       let cursor = '0'
       do {

@@ -28,6 +28,8 @@ export function keysOf(prefix: string) {
     series: `${base}series`,
     /** Codes and receivers of what rests for this reason. */
     tags: (reason: RestReason) => `${base}tags:${reason}`,
+    /** Its aggregations, as tags. */
+    aggregationTags: (reason: RestReason) => `${base}tags:${reason}:of`,
     /** Live processes of a role: instance → when it was last seen. */
     instances: (role: string) => `${base}instances:${role}`,
     /** What a live process reports: instance → JSON. */
