@@ -1,5 +1,6 @@
 import type { Books } from '../queue/books.ts'
 import type { Instances, Role } from '../queue/instances.ts'
+import { remembered } from './remembered.ts'
 import type { Overview } from './schemas/overview.ts'
 
 export interface OverviewDeps {
@@ -18,7 +19,7 @@ const ROLES = ['api', 'processor', 'notifier'] as const
 
 /** The whole deployment at a glance; many who look cost as much as one. */
 export function overviewOf({ books, instances, waits, version, tokens }: OverviewDeps): () => Promise<Overview> {
-  return remembered(async () => {
+  const { get } = remembered(async () => {
     const [now, longest, ...processes] = await Promise.all([
       books(),
       waits(),
@@ -48,25 +49,5 @@ export function overviewOf({ books, instances, waits, version, tokens }: Overvie
       accepted: now.accepted,
     }
   }, FRESH_MS)
-}
-
-/** Asks again only when the last answer is older than `ms`; a failure is not remembered. */
-function remembered<T>(ask: () => Promise<T>, ms: number): () => Promise<T> {
-  let last: Promise<T> | undefined
-  let until = 0
-  return () => {
-    if (last && performance.now() < until) return last
-    const answer = ask()
-    last = answer
-    until = Number.POSITIVE_INFINITY
-    answer.then(
-      () => {
-        until = performance.now() + ms
-      },
-      () => {
-        last = undefined
-      },
-    )
-    return answer
-  }
+  return get
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { z } from 'zod'
+import type { AggregationList } from '../../src/api/schemas/aggregation.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type Service, startService } from '../support/service.ts'
@@ -92,4 +94,32 @@ describe('an aggregation', () => {
     }
     for (const id of ids) await service.receiver.callbackOf(id)
   })
+
+  const list = async (query: string) => {
+    const answer = (await (await service.get(`/aggregations?${query}`)).json()) as z.infer<typeof AggregationList>
+    return answer.aggregations
+  }
+
+  it('is listed while all that is left of it are jobs that failed, and is the first by failures', async () => {
+    const url = origin.on('/missing', (_request, response) => void response.writeHead(404).end())
+    for (let i = 0; i < 2; i++) await service.post('/download', { ...polled, url, aggr_id: 'all failed' })
+    const shown = async (query: string) => (await list(query)).map(({ aggr_id, failed }) => [aggr_id, failed])
+    await eventually(async () => {
+      assert.deepEqual(await shown('sort=failed&count=1'), [['all failed', 2]])
+      assert.deepEqual(await shown('search=ALL%20FAILED'), [['all failed', 2]])
+    })
+  })
+
+  it('is shown as it was changed a moment ago, whatever the order of the list', async () => {
+    for (const paused of [true, false, true]) {
+      await list('sort=pending') // what many look at is remembered
+      await service.send('PATCH', '/aggregations/changed', { paused })
+      const found = (await list('sort=pending')).find(({ aggr_id }) => aggr_id === 'changed')
+      assert.equal(found?.paused, paused)
+    }
+    await service.send('DELETE', '/aggregations/changed')
+    assert.ok(!(await list('sort=pending')).some(({ aggr_id }) => aggr_id === 'changed'))
+  })
 })
+
+const polled = { aggr_limit: 8, callback_type: 'none', max_retries: 0 }
