@@ -40,6 +40,12 @@ export function openApi(version: string): Json {
 
 /** Every operation that is not open may be answered with these. */
 const COMMON = { 401: 'a token is required', 500: 'a bug', 503: 'Redis is away, or too many jobs wait' }
+/** Those that read, with this to a browser: it asked for a page, not for data. */
+const TO_LOGIN: Answer = {
+  description: 'to the login form: a browser asked for a page, without a session',
+  type: 'text/html',
+  headers: { Location: '`/login?next=…`' },
+}
 /** And those that change something. */
 const CHANGING = { 403: 'a browser sent it from a page of another site' }
 
@@ -53,7 +59,8 @@ function described(operation: Operation, schemas: Json): Json {
   })) {
     responses[status] = problem(text, status)
   }
-  for (const [status, answer] of Object.entries(answers)) responses[status] = answered(answer, schemas)
+  const sent = !open && operation.method === 'get' ? { 303: TO_LOGIN, ...answers } : answers
+  for (const [status, answer] of Object.entries(sent)) responses[status] = answered(answer, schemas)
   const parameters = parametersOf(operation)
   return {
     operationId: `${operation.method}${operation.path.replace(/\W+(\w?)/g, (_, letter: string) => letter.toUpperCase())}`,

@@ -257,6 +257,21 @@ describe('the API', () => {
     assert.equal(await pending(name), 3)
   })
 
+  it('cancels all that waits in an aggregation, and tells what is left', async () => {
+    for (let i = 0; i < 2; i++) await post({ ...job, aggr_id: 'partly' })
+    // one whose record was lost cannot be cancelled
+    const place = '{downloader}:downloads:pending:partly'
+    await service.redis.cli('ZADD', place, '1', 'AAAAAAAAAAAAAA')
+    const empty = async () => {
+      const answer = await service.send('DELETE', '/aggregations/partly')
+      return [answer.status, await answer.json()]
+    }
+    const emptied = { aggr_id: 'partly', cancelled: 2, running: 0, remaining: 1 }
+    assert.deepEqual(await empty(), [202, emptied])
+    await service.redis.cli('ZREM', place, 'AAAAAAAAAAAAAA')
+    assert.deepEqual(await empty(), [200, { ...emptied, cancelled: 0, remaining: 0 }])
+  })
+
   it('answers 404 for an unknown path, and 405 with Allow for another method', async () => {
     await assertProblem(await service.get('/nothing'), 404, /nothing/)
     for (const [path, method, allow] of [
@@ -267,7 +282,7 @@ describe('the API', () => {
       ['/dashboard/aggregations', 'PUT', /GET/],
       ['/', 'POST', /GET/],
     ] as const) {
-      const response = await fetch(service.url + path, { method })
+      const response = await service.send(method, path)
       assert.match(response.headers.get('allow') ?? '', allow, path)
       await assertProblem(response, 405, new RegExp(method))
     }
@@ -323,8 +338,59 @@ describe('the API with tokens', () => {
 
   it('lets a browser read with the token as password, but not write', async () => {
     const authorization = `Basic ${Buffer.from('me:second').toString('base64')}`
-    assert.equal((await fetch(`${service.url}/`, { headers: { authorization } })).status, 200)
+    assert.equal((await service.send('GET', '/', undefined, { authorization })).status, 200)
     assert.equal((await service.post('/download', job, { authorization })).status, 401)
+  })
+})
+
+describe('a browser, where there are tokens,', () => {
+  let service: Service
+  before(async () => {
+    service = await startService({ roles: ['api'], config: { api: { tokens: ['the token'] } } })
+  })
+  after(() => service[Symbol.asyncDispose]())
+
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  /** As a browser asks for a page. */
+  const open = (path: string, headers = {}) =>
+    service.send('GET', path, undefined, { accept: 'text/html,*/*', ...headers })
+
+  it('is led from every page to the form, and from there to where it wanted to go', async () => {
+    for (const path of ['/', '/docs', '/jobs', '/jobs/AAAAAAAAAAAAAA', '/aggregations', '/events', '/openapi.json']) {
+      const { status, headers } = await open(path)
+      assert.deepEqual([status, headers.get('location')], [303, `/login?next=${encodeURIComponent(path)}`], path)
+    }
+    const page = await open('/login?next=%2Fdocs')
+    assert.deepEqual([page.status, page.headers.get('cache-control')], [200, 'no-store'])
+    assert.match(await page.text(), /value="\/docs"/)
+    assert.equal((await open('/hb')).status, 200)
+  })
+
+  it('gets a session for a token, and none for anything else', async () => {
+    const wrong = await service.post('/login', 'token=other&next=%2Fdocs', form)
+    assert.deepEqual([wrong.status, wrong.headers.get('set-cookie')], [401, null])
+    const { status, headers } = await service.post('/login', 'token=the+token&next=%2Fdocs', form)
+    assert.deepEqual([status, headers.get('location')], [303, '/docs'])
+    const [cookie = ''] = (headers.get('set-cookie') ?? '').split(';')
+    assert.equal((await open('/docs', { cookie })).status, 200)
+    assert.equal((await service.post('/login', 'token=the+token&next=//evil.test', form)).headers.get('location'), '/')
+
+    const out = await service.post('/logout', undefined, { cookie })
+    assert.deepEqual([out.status, out.headers.get('location')], [303, '/login'])
+    assert.match(out.headers.get('set-cookie') ?? '', /^downloader_session=;.*Max-Age=0/)
+    assert.equal((await service.post('/logout')).status, 401)
+  })
+
+  it('needs no session where there are no tokens', async () => {
+    await using free = await startService({ roles: ['api'], redis: service.redis })
+    for (const [method, path] of [
+      ['GET', '/login?next=%2Fdocs'],
+      ['POST', '/login'],
+      ['POST', '/logout'],
+    ] as const) {
+      const { status, headers } = await free.send(method, path, method === 'POST' ? 'next=%2Fdocs' : undefined, form)
+      assert.deepEqual([status, headers.get('location')], [303, path === '/logout' ? '/login' : '/docs'], path)
+    }
   })
 })
 

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { startOrigin } from '../support/http-origin.ts'
 import { startRedis } from '../support/redis.ts'
-import { type Service, startRole, startService } from '../support/service.ts'
+import { ask, type Service, startRole, startService } from '../support/service.ts'
 
 describe('the command line', () => {
   let dir: string
@@ -80,7 +80,7 @@ describe('the command line', () => {
     const role = startRole(['api', '--host', '127.0.0.1', '--port', '0', '--config', config])
     const { url } = await role.logged(({ msg }) => msg === 'listening')
     assert.match(String(url), /^http:\/\/127\.0\.0\.1:\d+$/)
-    assert.equal((await fetch(`${url}/hb`)).status, 200)
+    assert.equal((await ask('GET', `${url}/hb`)).status, 200)
     assert.equal(await role.end(), 0)
   })
 
@@ -88,7 +88,7 @@ describe('the command line', () => {
     const config = await configFile({ redis: { addr: '127.0.0.1:1' }, backends: { http: {} } })
     const role = startRole(['api', '--host', 'localhost', '-p', '0', '-c', config])
     const { url } = await role.logged(({ msg }) => msg === 'listening')
-    assert.equal((await fetch(`http://127.0.0.1:${new URL(String(url)).port}/hb`)).status, 200)
+    assert.equal((await ask('GET', `http://127.0.0.1:${new URL(String(url)).port}/hb`)).status, 200)
     assert.equal(await role.end(), 0)
   })
 
@@ -136,15 +136,12 @@ describe('the command line', () => {
           resolve(JSON.parse(text))
         })
       })
-      const response = await fetch(`${url}/download`, {
-        method: 'POST',
-        body: JSON.stringify({
-          aggr_id: 'a',
-          aggr_limit: 1,
-          url: origin.on('/file', 'hello'),
-          callback_type: 'http',
-          callback_dst: `${origin.url}/receiver`,
-        }),
+      const response = await ask('POST', `${url}/download`, {
+        aggr_id: 'a',
+        aggr_limit: 1,
+        url: origin.on('/file', 'hello'),
+        callback_type: 'http',
+        callback_dst: `${origin.url}/receiver`,
       })
       assert.equal(response.status, 201)
       const { job_id, success } = await received

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { startReceiver } from '../support/http-receiver.ts'
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
-import { startRole, startService } from '../support/service.ts'
+import { ask, startRole, startService } from '../support/service.ts'
 
 describe('a deployment', () => {
   let origin: Origin
@@ -153,7 +153,7 @@ describe('a deployment', () => {
     const api = startRole(['api', '-c', service.configFile], { env: {} })
     service.roles.push(api)
     const { url } = await api.logged(({ msg }) => msg === 'listening')
-    assert.equal((await fetch(`${url}/stats/processor`)).status, 200)
+    assert.equal((await ask('GET', `${url}/stats/processor`)).status, 200)
     for (const role of service.roles) assert.equal(await role.end('SIGINT'), 0, role.name)
     for (const args of [['version'], ['--help']]) assert.equal(await startRole(args, { env: {} }).ended, 0)
   })
@@ -183,8 +183,8 @@ describe('a deployment', () => {
     const role = startRole(['start', '-c', file], { cwd: folder })
     try {
       const { url } = await role.logged(({ msg }) => msg === 'listening')
-      const body = JSON.stringify({ ...download, url: origin.on('/file', 'content'), callback_dst: receiver.url })
-      const response = await fetch(`${url}/download`, { method: 'POST', body })
+      const body = { ...download, url: origin.on('/file', 'content'), callback_dst: receiver.url }
+      const response = await ask('POST', `${url}/download`, body)
       const { id } = (await response.json()) as { id: string }
       assert.equal((await receiver.callbackOf(id)).success, true)
       assert.ok(existsSync(path.join(root, id.slice(0, 3), id)))

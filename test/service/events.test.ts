@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import http from 'node:http'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { assertDocumented } from '../support/openapi.ts'
 import { type Service, startService } from '../support/service.ts'
 
 interface Event {
@@ -18,6 +19,12 @@ async function listen(service: Service, query = '') {
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     http.get(`${service.url}/events${query}`, resolve).on('error', reject)
   })
+  const { statusCode: status = 0, headers } = response
+  await assertDocumented(
+    'GET',
+    `${service.url}/events`,
+    new Response(null, { status, headers: headers as Record<string, string> }),
+  )
   let text = ''
   response.setEncoding('utf8').on('data', (data) => {
     text += data
@@ -54,7 +61,7 @@ describe('GET /events', () => {
 
   it('tells what happens to a job, from every process, as it happens', async () => {
     using client = await listen(service)
-    assert.match(client.response.headers['content-type'] ?? '', /^text\/event-stream/)
+    assert.equal(client.response.headers['cache-control'], 'no-store')
     const warm = origin.on('/warm', 'x')
     await eventually(async () => {
       // until all processes know that somebody listens

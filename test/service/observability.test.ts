@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import type { FailuresView } from '../../src/api/schemas/overview.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { freePort } from '../support/redis.ts'
 import { type Service, startService } from '../support/service.ts'
+
+/** What `GET /series` answers. */
+interface Series {
+  step_s: number
+  points: Record<string, string | number>[]
+}
 
 interface Family {
   type: string
@@ -94,6 +101,21 @@ describe('what a deployment tells of itself', () => {
     })
     const exposed = [...families].map(([name, { type, labels }]) => [name, type, labels.sort()])
     assert.deepEqual(documented.sort(), exposed.sort())
+  })
+
+  it('says what happened over time, minute by minute, and why things failed', async () => {
+    await eventually(async () => {
+      const { step_s, points } = (await (await service.get('/series')).json()) as Series
+      assert.deepEqual([step_s, points.length], [60, 60])
+      const sum = (name: string) => points.reduce((total, point) => total + Number(point[name] ?? 0), 0)
+      assert.deepEqual([sum('downloaded'), sum('failed'), sum('retried')], [1, 2, 1])
+      assert.deepEqual([sum('delivered'), sum('callbacks_failed')], [2, 1])
+    }, 15_000)
+    const day = (await (await service.get('/series?span=day')).json()) as Series
+    assert.deepEqual([day.step_s, day.points.length], [600, 144])
+    assert.equal((await service.get('/series?span=year')).status, 400)
+    const { recent } = (await (await service.get('/failures?span=day')).json()) as FailuresView
+    assert.deepEqual(recent.map(({ code }) => code).sort(), ['connect.reset', 'http.404', 'receiver.status'])
   })
 
   it('has every metric that the alert rules ask for, and each alert says what to do', async () => {

@@ -166,7 +166,7 @@ describe('the parameters of POST /download', () => {
 
   it('and paths that nobody knows, or that are no paths, are problems too', async () => {
     for (const path of ['/downloads', '/download/', '/stats', '/stats/', '/retry', '/retry/', '/hb/x', '/%ff']) {
-      const response = await fetch(service.url + path, { method: path.startsWith('/retry') ? 'POST' : 'GET' })
+      const response = await service.send(path.startsWith('/retry') ? 'POST' : 'GET', path)
       assert.ok([400, 404, 405].includes(response.status), `${path}: ${response.status}`)
       assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json/, path)
     }
@@ -200,9 +200,9 @@ describe('the answers of an API', () => {
       ['GET', '/dashboard/dashboard.js'],
       ['GET', '/'],
     ] as const) {
-      await assertProblem(await fetch(service.url + path, { method }), 401, /token/)
+      await assertProblem(await service.send(method, path), 401, /token/)
       for (const authorization of ['Bearer a token', 'bearer   a token']) {
-        const allowed = await fetch(service.url + path, { method, headers: { authorization } })
+        const allowed = await service.send(method, path, undefined, { authorization })
         assert.notEqual(allowed.status, 401, path)
         await allowed.body?.cancel()
       }

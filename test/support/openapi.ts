@@ -5,7 +5,7 @@ import { type Json, openApi } from '../../src/api/openapi.ts'
 
 interface Documented {
   pattern: RegExp
-  methods: Record<string, { responses: Record<string, { content?: Json }> }>
+  methods: Record<string, { responses: Record<string, { content?: Json; headers?: Json }> }>
 }
 
 /** The document that answers are compared with. */
@@ -34,11 +34,12 @@ function validatorOf(ref: string): ValidateFunction {
 }
 
 /**
- * Compares an answer of the API with its OpenAPI document: path, method and status are in it, and the body is as it says.
+ * Compares an answer of the API with its OpenAPI document: path, method and status are in it, and body and headers are as it
+ * says.
  * What is at no path of the document must be a problem.
  */
 export async function assertDocumented(method: string, url: string, response: Response): Promise<void> {
-  const { pathname } = new URL(url)
+  const pathname = new URL(url).pathname.replace(/(.)\/$/, '$1')
   const what = `${method} ${pathname} ${response.status}`
   const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? ''
   const documented = paths.find(({ pattern }) => pattern.test(pathname))
@@ -48,8 +49,16 @@ export async function assertDocumented(method: string, url: string, response: Re
     assert.ok([401, 404, 405].includes(response.status), `${what} is not in the document`)
     return assertBody(what, '#/components/schemas/Problem', response)
   }
-  const content = operation.responses[response.status]?.content
+  const { content, headers = {} } = operation.responses[response.status] ?? {}
   assert.ok(content, `${what} is not in the document`)
+  for (const name of ['Location', 'Retry-After']) {
+    // what the document does not have must not come; of a job it is absent when nothing will happen
+    const has = response.headers.has(name)
+    assert.ok(
+      name in headers ? has || pathname.startsWith('/jobs/') : !has,
+      `${what}: ${name} is ${has ? '' : 'not '}there`,
+    )
+  }
   const media = content[type] as { schema: { $ref?: string } } | undefined
   assert.ok(media, `${what} is ${type}, and should be ${Object.keys(content)}`)
   if (media.schema.$ref) await assertBody(what, media.schema.$ref, response)

@@ -105,6 +105,23 @@ export function startRole(args: string[], options: RoleOptions = {}): Role {
 
 type Tree = Record<string, unknown>
 
+/**
+ * Asks an API; the answer is compared with its OpenAPI document.
+ *
+ * @param url path and all
+ */
+export async function ask(
+  method: string,
+  url: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const text = typeof body === 'string' || body === undefined ? (body ?? null) : JSON.stringify(body)
+  const response = await fetch(url, { method, headers, body: text, redirect: 'manual' })
+  await assertDocumented(method, url, response)
+  return response
+}
+
 export interface ServiceOptions {
   /** Sections that are laid over the test's configuration, key by key. */
   config?: { redis?: Tree; api?: Tree; processor?: Tree; notifier?: Tree; backends?: Tree; log?: Tree; tracing?: Tree }
@@ -131,7 +148,7 @@ export interface Service {
   enqueue(job: Tree): Promise<string>
   /** Enqueues, and waits for the callback. */
   download(job: Tree): Promise<Callback>
-  /** Asks the API; every answer is compared with its OpenAPI document. */
+  /** See `ask`. */
   send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
   get(path: string): Promise<Response>
@@ -206,12 +223,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     async download(job) {
       return receiver.callbackOf(await service.enqueue(job))
     },
-    async send(method, path, body, headers = {}) {
-      const text = typeof body === 'string' || body === undefined ? (body ?? null) : JSON.stringify(body)
-      const response = await fetch(`${url}${path}`, { method, headers, body: text })
-      await assertDocumented(method, `${url}${path}`, response)
-      return response
-    },
+    send: (method, path, body, headers) => ask(method, `${url}${path}`, body, headers),
     post: (path, body, headers) => service.send('POST', path, body, headers),
     get: (path) => service.send('GET', path),
     async [Symbol.asyncDispose]() {

@@ -169,6 +169,6 @@ export const jobOperations: Operation[] = [
       'is how many did not reach a client that reads too slowly. What happened before, or while nobody listened, does not come; what different processes tell may come out of order.',
     query: EventQuery,
     answers: { 200: { description: 'a stream', type: 'text/event-stream' } },
-    problems: { 400: 'names the parameter' },
+    problems: { 400: 'names the parameter', 503: 'too many listen already, or the process stops' },
   },
 ]

@@ -4,6 +4,7 @@ import type { Operation } from './operation.ts'
 
 const text = (description: string) => ({ description, type: 'text/plain' })
 const page = (description: string) => ({ description, type: 'text/html' })
+const to = (description: string) => ({ ...page(`to ${description}`), headers: { Location: 'the page' } })
 
 export const serviceOperations: Operation[] = [
   {
@@ -108,7 +109,7 @@ export const serviceOperations: Operation[] = [
     path: '/login',
     tag: 'service',
     summary: 'The form in which browsers show a token',
-    answers: { 200: page('a form'), 303: page('no token is needed') },
+    answers: { 200: page('a form'), 303: to('`next`: no token is needed') },
     open: true,
   },
   {
@@ -121,7 +122,10 @@ export const serviceOperations: Operation[] = [
       schema: z.object({ token: z.string(), next: z.string().optional() }),
       type: 'application/x-www-form-urlencoded',
     },
-    answers: { 303: page('to the dashboard'), 401: page('the form again: no such token') },
+    answers: {
+      303: { ...to('the dashboard, or `next`'), headers: { Location: 'the page', 'Set-Cookie': 'the session' } },
+      401: page('the form again: no such token'),
+    },
     open: true,
   },
   {
@@ -129,6 +133,6 @@ export const serviceOperations: Operation[] = [
     path: '/logout',
     tag: 'service',
     summary: 'Take the session back from the browser',
-    answers: { 303: page('to the form') },
+    answers: { 303: to('the form') },
   },
 ]
