@@ -94,6 +94,18 @@ export type Job = {
     at: string
     duration_ms: number
   }>
+  /** the attempt that succeeded, its file stored */
+  downloaded: {
+    /** RFC 3339, in UTC */
+    at: string
+    duration_ms: number
+  } | null
+  /** the callback that its receiver took */
+  delivered: {
+    /** RFC 3339, in UTC */
+    at: string
+    duration_ms: number
+  } | null
   /** while it runs; renewed about three times a lease */
   received_bytes: number | null
   callback: {

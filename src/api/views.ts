@@ -1,5 +1,5 @@
 import { joinUrl, wayOf } from '../jobs/compose-callback.ts'
-import { filePath, type Job } from '../jobs/job.ts'
+import { type Ended, filePath, type Job } from '../jobs/job.ts'
 import { callbackTarget, receiverOf } from '../jobs/places.ts'
 import { stateOf } from '../jobs/state.ts'
 import { reasonsOf, type Waiting } from '../jobs/why.ts'
@@ -23,9 +23,9 @@ export function jobView({ job, where, nowMs }: Sighting, downloadUrl: string): J
     attempts: job.attempts,
     put_off: job.throttles,
     stalls: job.stalls,
-    failures: job.failures.map(({ step, code, atMs, durationMs }) => {
-      return { step, code, at: time(atMs), duration_ms: durationMs }
-    }),
+    failures: job.failures.map((failure) => ({ step: failure.step, code: failure.code, ...endedView(failure) })),
+    downloaded: job.downloaded ? endedView(job.downloaded) : null,
+    delivered: job.delivered ? endedView(job.delivered) : null,
     received_bytes: where.kind === 'claimed' && !result ? job.receivedBytes : null,
     callback: callbackOf(job),
     result: result
@@ -47,6 +47,8 @@ export function jobView({ job, where, nowMs }: Sighting, downloadUrl: string): J
     resting_since: timeOrNull(where.kind === 'rest' ? where.sinceMs : undefined),
   }
 }
+
+const endedView = ({ atMs, durationMs }: Ended) => ({ at: time(atMs), duration_ms: durationMs })
 
 function callbackOf({ request, result, deliveries, deliveryError }: Job): JobView['callback'] {
   const target = request && callbackTarget(request, result?.success ?? true)

@@ -239,6 +239,8 @@ const NEW = {
   throttles: 0,
   deliveryError: '',
   failures: [],
+  downloaded: undefined,
+  delivered: undefined,
   receivedBytes: 0,
   cancelled: false,
   createdMs: 0,

@@ -1,4 +1,4 @@
-import type { Failure } from './job.ts'
+import type { Ended, Failure } from './job.ts'
 
 /**
  * The stable codes of failures that somebody thought about, and whether what fails so is tried again: part of the callback
@@ -126,6 +126,10 @@ export function asJobError(error: unknown): JobError {
 export const failureOf = (step: Failure['step'], { code }: JobError, begin: number): Failure => ({
   step,
   code,
-  atMs: Date.now(),
-  durationMs: Math.round(performance.now() - begin),
+  ...endedNow(begin),
 })
+
+/** @param begin of the attempt, by `performance.now()` */
+export const endedNow = (begin: number): Ended => {
+  return { atMs: Date.now(), durationMs: Math.round(performance.now() - begin) }
+}

@@ -71,14 +71,17 @@ export interface DownloadResult {
   finalUrl?: string | undefined
 }
 
+/** When an attempt ended, ms since the epoch, by the clock of the process that ran it. */
+export interface Ended {
+  atMs: number
+  durationMs: number
+}
+
 /** An attempt that failed: at the download, or at the callback. */
-export interface Failure {
+export interface Failure extends Ended {
   step: 'download' | 'callback'
   /** See `ErrorCode`. */
   code: string
-  /** When it ended, ms since the epoch, by the clock of the process that ran it. */
-  atMs: number
-  durationMs: number
 }
 
 /** So many of a job's failures are remembered, the last ones. */
@@ -108,6 +111,9 @@ export interface Job {
   deliveryError: string
   /** The last attempts that failed, oldest first. */
   failures: Failure[]
+  /** The attempts that succeeded. */
+  downloaded: Ended | undefined
+  delivered: Ended | undefined
   /** Decoded bytes that the attempt under way had received when its lease was extended last. */
   receivedBytes: number
   /** Its caller does not want it any more. */

@@ -2,6 +2,7 @@ import {
   type CallbackType,
   type DownloadRequest,
   type DownloadResult,
+  type Ended,
   type Failure,
   filePath,
   type Job,
@@ -69,13 +70,13 @@ interface OfOrigin {
   verdict?: Verdict
 }
 
-/** `failure`: of the attempt that ended, to be remembered. */
+/** `failure`, `ended`: of the attempt that failed, or succeeded, to be remembered. */
 export type Outcome =
-  | ({ kind: 'downloaded'; result: DownloadResult; storage: string; failure?: Failure } & OfOrigin)
+  | ({ kind: 'downloaded'; result: DownloadResult; storage: string; failure?: Failure; ended?: Ended } & OfOrigin)
   | ({ kind: 'download-retry'; delayMs: number; failure?: Failure } & OfOrigin)
   /** Too fast for the origin: no attempt of the job's. */
   | ({ kind: 'download-throttled'; delayMs: number; failure?: Failure } & OfOrigin)
-  | { kind: 'delivered'; deletionDelayMs: number }
+  | { kind: 'delivered'; deletionDelayMs: number; ended?: Ended }
   | { kind: 'delivery-retry'; delayMs: number; error: string; failure?: Failure }
   | { kind: 'delivery-failed'; error: string; failure?: Failure }
   | { kind: 'retried-by-hand'; delayMs?: number }
@@ -191,10 +192,11 @@ export function placeOfLost(job: Job): Place {
 export function nextPlace(job: Job, outcome: Outcome): Move {
   switch (outcome.kind) {
     case 'downloaded': {
-      const { result, storage, holdMs, failure } = outcome
+      const { result, storage, holdMs, failure, ended } = outcome
       const place = { ...callbackPlace(job, result), ...(holdMs && { holdMs }) }
       const tags = place.kind === 'rest' && { tags: tagsOf(job, place.reason, result.errorCode) }
-      const patch = { attempts: job.attempts + 1, result, storage, ...remembered(job, failure), ...tags }
+      const known = { ...remembered(job, failure), ...(ended && { downloaded: ended }), ...tags }
+      const patch = { attempts: job.attempts + 1, result, storage, ...known }
       return { patch, place, ...verdictOf(outcome) }
     }
     case 'download-retry': {
@@ -208,9 +210,10 @@ export function nextPlace(job: Job, outcome: Outcome): Move {
       return { patch, place: { kind: 'again', delayMs, holdMs }, ...verdictOf(outcome) }
     }
     case 'delivered': {
+      const { deletionDelayMs, ended } = outcome
       return {
-        patch: { deliveries: job.deliveries + 1, deliveryError: '' },
-        place: deletionPlace(job, outcome.deletionDelayMs),
+        patch: { deliveries: job.deliveries + 1, deliveryError: '', ...(ended && { delivered: ended }) },
+        place: deletionPlace(job, deletionDelayMs),
       }
     }
     case 'delivery-retry':

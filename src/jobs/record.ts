@@ -1,4 +1,4 @@
-import type { DownloadRequest, DownloadResult, Failure, Job } from './job.ts'
+import type { DownloadRequest, DownloadResult, Ended, Failure, Job } from './job.ts'
 
 /**
  * A job as Redis holds it: the immutable request as one compact string, and a small hash of what changes.
@@ -58,6 +58,8 @@ export interface Patch {
   storage?: string
   deliveryError?: string
   failures?: Failure[]
+  downloaded?: Ended
+  delivered?: Ended
   receivedBytes?: number
   cancelled?: true
   /** What a job at rest can be found by, see `tagsOf`. */
@@ -75,6 +77,8 @@ export function packPatch(patch: Patch): string[] {
   if (patch.storage !== undefined) flat.push('storage', patch.storage)
   if (patch.deliveryError !== undefined) flat.push('delivery_error', patch.deliveryError)
   if (patch.failures !== undefined) flat.push('failures', packFailures(patch.failures))
+  if (patch.downloaded) flat.push('downloaded', packEnded(patch.downloaded))
+  if (patch.delivered) flat.push('delivered', packEnded(patch.delivered))
   if (patch.receivedBytes !== undefined) flat.push('bytes', String(patch.receivedBytes))
   if (patch.cancelled) flat.push('cancelled', '1')
   if (patch.tags !== undefined) flat.push('tags', JSON.stringify(patch.tags))
@@ -100,6 +104,15 @@ function unpackFailures(text: string): Failure[] {
   })
 }
 
+/** `<at> <duration>` */
+const packEnded = ({ atMs, durationMs }: Ended): string => `${atMs} ${durationMs}`
+
+function unpackEnded(text: string | undefined): Ended | undefined {
+  if (text === undefined) return undefined
+  const [at = '', duration = ''] = text.split(' ')
+  return { atMs: Number(at), durationMs: Number(duration) }
+}
+
 /** @param state the flat hash as a script returns it */
 export function unpackJob(id: string, request: string | null, state: string[]): Job {
   const of = new Map<string, string>()
@@ -118,6 +131,8 @@ export function unpackJob(id: string, request: string | null, state: string[]): 
     storage: of.get('storage'),
     deliveryError: of.get('delivery_error') ?? '',
     failures: unpackFailures(of.get('failures') ?? ''),
+    downloaded: unpackEnded(of.get('downloaded')),
+    delivered: unpackEnded(of.get('delivered')),
     receivedBytes: Number(of.get('bytes') ?? 0),
     cancelled: of.has('cancelled'),
     createdMs: Number(of.get('created') ?? 0),

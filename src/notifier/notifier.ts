@@ -1,6 +1,6 @@
 import { deliveryRetryDelayMs } from '../jobs/backoff.ts'
 import { composeCallback } from '../jobs/compose-callback.ts'
-import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
+import { asJobError, endedNow, failureOf, JobError } from '../jobs/errors.ts'
 import type { CallbackType } from '../jobs/job.ts'
 import { callbackTarget, type Outcome } from '../jobs/places.ts'
 import { Cancelled, type Lease, whyLetGo } from '../leases.ts'
@@ -48,7 +48,7 @@ export function delivering(options: DeliveringOptions): (lease: Lease) => Promis
       await backend.deliver(target.destination, composeCallback(job, options.downloadUrl), signal, span?.traceparent)
       stats.delivered()
       tell('ok')
-      return { kind: 'delivered', deletionDelayMs }
+      return { kind: 'delivered', deletionDelayMs, ended: endedNow(begin) }
     } catch (error) {
       const letGo = whyLetGo(error)
       if (letGo) tell(letGo)

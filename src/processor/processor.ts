@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { deletionRetryDelayMs, downloadRetryDelayMs, throttleDelayMs } from '../jobs/backoff.ts'
-import { asJobError, failureOf, JobError } from '../jobs/errors.ts'
+import { asJobError, endedNow, failureOf, JobError } from '../jobs/errors.ts'
 import { type DownloadResult, filePath, type Job } from '../jobs/job.ts'
 import type { Outcome } from '../jobs/places.ts'
 import { Cancelled, type Lease, whyLetGo } from '../leases.ts'
@@ -52,7 +52,7 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const result = { ...ended, ...travelled(journey) }
       stats.succeeded(result.responseCode)
       tell('ok', { result })
-      return { kind: 'downloaded', result, storage, ...about() }
+      return { kind: 'downloaded', result, storage, ended: endedNow(journey.begun), ...about() }
     } catch (error) {
       const letGo = whyLetGo(error)
       if (letGo) tell(letGo)

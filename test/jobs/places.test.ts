@@ -45,6 +45,8 @@ const jobWith = (fields: Partial<Job> = {}): Job => ({
   storage: undefined,
   deliveryError: '',
   failures: [],
+  downloaded: undefined,
+  delivered: undefined,
   receivedBytes: 0,
   cancelled: false,
   createdMs: 0,
@@ -74,6 +76,11 @@ describe('where a job goes next', () => {
       outcome: { kind: 'downloaded', ...ended },
       place: toCallbacks,
       patch: { attempts: 2, ...ended },
+    },
+    'downloaded, which is remembered with its time': {
+      outcome: { kind: 'downloaded', ...ended, ended: { atMs: 1, durationMs: 2 } },
+      place: toCallbacks,
+      patch: { attempts: 2, ...ended, downloaded: { atMs: 1, durationMs: 2 } },
     },
     'failed for good: it is called back, too': {
       outcome: { kind: 'downloaded', result: result(false), storage: 'files' },
@@ -118,6 +125,12 @@ describe('where a job goes next', () => {
       outcome: { kind: 'delivered', deletionDelayMs: 10_800_000 },
       place: toDeletions(10_800_000),
       patch: { deliveries: 3, deliveryError: '' },
+    },
+    'delivered, which is remembered with its time': {
+      job: ended,
+      outcome: { kind: 'delivered', deletionDelayMs: 5, ended: { atMs: 3, durationMs: 4 } },
+      place: toDeletions(5),
+      patch: { deliveries: 3, deliveryError: '', delivered: { atMs: 3, durationMs: 4 } },
     },
     'remembered with the attempts that failed before, of which the last ones are kept': {
       job: { failures: Array.from({ length: 8 }, (_, i) => failure(i)) },

@@ -65,6 +65,11 @@ describe('looking at a job', () => {
       path: `${id.slice(0, 3)}/${id}`,
       url: `http://files.test/base/${id.slice(0, 3)}/${id}`,
     })
+    for (const ended of [delivered.downloaded, delivered.delivered]) {
+      assert.ok(ended && Math.abs(Date.parse(ended.at) - Date.now()) < 20_000)
+      assert.ok(ended.duration_ms >= 0 && ended.duration_ms < 20_000)
+    }
+    assert.ok(Date.parse(delivered.downloaded?.at ?? '') <= Date.parse(delivered.delivered?.at ?? ''))
     assert.deepEqual([delivered.result?.size, delivered.result?.success, delivered.url], [5001, true, null])
   })
 
@@ -74,7 +79,7 @@ describe('looking at a job', () => {
     const id = await service.enqueue({ url })
     await eventually(async () => assert.equal((await look(id)).state, 'callback_failed'))
     service.receiver.answer = () => 200
-    const { failures, attempts, callback, result, file, resting_since } = await look(id)
+    const { failures, attempts, downloaded, delivered, callback, result, file, resting_since } = await look(id)
     assert.deepEqual(
       failures.map(({ step, code }) => [step, code]),
       [
@@ -87,6 +92,7 @@ describe('looking at a job', () => {
       assert.ok(Math.abs(Date.parse(at) - Date.now()) < 20_000)
       assert.ok(duration_ms >= 0 && duration_ms < 10_000)
     }
+    assert.deepEqual([downloaded, delivered], [null, null])
     assert.deepEqual([attempts, callback?.attempts, result?.error_code, file], [2, 1, 'http.503', null])
     assert.match(callback?.error ?? '', /500/)
     assert.ok(resting_since)

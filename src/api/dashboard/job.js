@@ -131,14 +131,21 @@ const waitingOf = ({ code, waiting }) => [
 ]
 
 function Timeline({ job, why }) {
-  const steps = [
-    { at: job.created_at, text: 'accepted' },
+  const succeeded = (how, attempt) =>
+    attempt ? [{ at: attempt.at, text: `${how} after ${duration(attempt.duration_ms)}` }] : []
+  const attempts = [
     ...job.failures.map(({ at, step, code, duration_ms: ms }) => ({
       at,
       bad: true,
       text: `${step} failed after ${duration(ms)}: `,
       code,
     })),
+    ...succeeded('downloaded', job.downloaded),
+    ...succeeded('delivered', job.delivered),
+  ]
+  const steps = [
+    { at: job.created_at, text: 'accepted' },
+    ...attempts.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)),
     ...(job.resting_since ? [{ at: job.resting_since, text: `rests: ${job.state.replace('_', ' ')}` }] : []),
     ...(job.starts_at && !job.resting_since
       ? [{ at: job.starts_at, text: job.state === 'delivered' ? 'its file is deleted' : `may start: ${why.code}` }]

@@ -30,6 +30,8 @@ export const FailedAttempt = z.strictObject({
   duration_ms: count,
 })
 
+const EndedAttempt = z.strictObject({ at: Time, duration_ms: count })
+
 export const JobResult = z.strictObject({
   success: z.boolean(),
   error: z.string(),
@@ -66,6 +68,8 @@ export const JobView = z.strictObject({
   put_off: count.describe('times that the origin found too fast: no attempts'),
   stalls: count.describe('how often a worker died with it'),
   failures: z.array(FailedAttempt).describe('the last attempts that failed, oldest first'),
+  downloaded: EndedAttempt.nullable().describe('the attempt that succeeded, its file stored'),
+  delivered: EndedAttempt.nullable().describe('the callback that its receiver took'),
   received_bytes: count.nullable().describe('while it runs; renewed about three times a lease'),
   callback: z
     .strictObject({
