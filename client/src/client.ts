@@ -52,7 +52,7 @@ export interface Client {
   cancel(id: string, options?: Stoppable): Promise<Cancelled>
   /** Deletes a job that is over, with its file; one that is not is left as it is, and the API says 409. */
   delete(id: string, options?: Stoppable): Promise<Cancelled>
-  /** Queues one failed callback again. */
+  /** Queues one failed callback again, or one failed download that nobody is called back for. */
   retry(id: string, options?: Stoppable): Promise<Accepted>
   /** Queues at most `count` again; repeat it while there is `more`. */
   retryMany(filter: PostRetryBody, options?: Stoppable): Promise<Retried>

@@ -179,6 +179,22 @@ describe('looking at a job', () => {
     assert.deepEqual([result?.size, file?.path, callback], [7, `${id.slice(0, 3)}/${id}`, null])
   })
 
+  it('is downloaded anew when it failed, nobody was to be called, and somebody retries it', async () => {
+    let works = false
+    const url = origin.on('/mended', (_request, response) => void response.writeHead(works ? 200 : 404).end('content'))
+    const request = { aggr_id: 'polled', aggr_limit: 1, url, callback_type: 'none' }
+    const { id } = (await (await service.post('/download', request)).json()) as { id: string }
+    await eventually(async () => assert.equal((await look(id)).state, 'failed'))
+    works = true
+    const retried = await service.post(`/retry/${id}`)
+    assert.deepEqual([retried.status, await retried.json()], [201, { id }])
+    await eventually(async () => assert.equal((await look(id)).state, 'done'))
+    const { attempts, failures, downloaded, result } = await look(id)
+    assert.deepEqual([attempts, failures.map(({ code }) => code), result?.success], [1, ['http.404'], true])
+    assert.ok(Date.parse(downloaded?.at ?? '') >= Date.parse(failures[0]?.at ?? ''))
+    assert.equal((await service.post(`/retry/${id}`)).status, 409)
+  })
+
   it('answers 404 for one that there is not', async () => {
     for (const path of ['/jobs/AAAAAAAAAAAAAA', '/jobs/AAAAAAAAAAAAAA/why', '/jobs/x', '/jobs/%00/why']) {
       assert.equal((await service.get(path)).status, 404, path)

@@ -8,6 +8,8 @@ import { bytes, duration, moment, number } from './words.js'
 const OVER = ['delivered', 'done', 'failed', 'cancelled', 'cancelling', 'expired']
 /** Nothing is to come: `DELETE` takes record and file away. */
 const DELETABLE = ['delivered', 'done', 'failed', 'cancelled']
+/** Rests until somebody retries it. */
+const RETRIABLE = ['callback_failed', 'failed']
 const POLL_MS = 5000
 
 /** One job: live by its events, and asked for again now and then, since those may be missed. */
@@ -46,8 +48,9 @@ export function JobPage({ id }) {
     })
   const retry = () =>
     setQuestion({
-      title: 'Call back again?',
-      text: 'The callback is queued again at once.',
+      ...(job.state === 'failed'
+        ? { title: 'Download again?', text: 'The job begins anew at once, with all its retries.' }
+        : { title: 'Call back again?', text: 'The callback is queued again at once.' }),
       verb: 'Retry',
       act: act('POST', `/retry/${encodeURIComponent(id)}`),
     })
@@ -60,7 +63,7 @@ export function JobPage({ id }) {
       <p class="state"><b id="job-state">${job.state.replace('_', ' ')}</b>${why.text ? ` · ${why.text}` : ''}</p>
       ${why.also.length > 0 && html`<ul class="quiet">${why.also.map(({ text }) => html`<li>also: ${text}</li>`)}</ul>`}
       <p class="buttons">
-        ${job.state === 'callback_failed' && html`<button class="main" onClick=${retry}>Retry</button>`}
+        ${RETRIABLE.includes(job.state) && html`<button class="main" onClick=${retry}>Retry</button>`}
         ${!OVER.includes(job.state) && html`<button class="danger" onClick=${cancel}>Cancel</button>`}
         ${DELETABLE.includes(job.state) && html`<button class="danger" onClick=${remove}>Delete</button>`}
       </p>

@@ -144,10 +144,10 @@ export const jobOperations: Operation[] = [
     method: 'post',
     path: '/retry/{job_id}',
     tag: 'jobs',
-    summary: 'Queue a failed callback again',
+    summary: 'Queue a failed callback again, or a failed download that nobody is called back for',
     params: { job_id: 'of the job' },
     answers: { 201: { description: 'queued', schema: Accepted, name: 'Accepted' } },
-    problems: { 404: unknown, 409: 'its callback has not failed' },
+    problems: { 404: unknown, 409: 'it has not failed for good, or its callback is still to come' },
   },
   {
     method: 'post',
