@@ -118,6 +118,30 @@ describe('GET /events', () => {
     assert.equal((await service.get('/events?aggregation=x')).status, 400)
   })
 
+  it('takes 200 clients, and tells others to come back', async () => {
+    await eventually(async () => assert.equal(await listenersOf(service), 0)) // those of other tests have gone
+    const requests: http.ClientRequest[] = []
+    const open = () =>
+      new Promise<void>((resolve, reject) => {
+        const begun = http.get(`${service.url}/events`, { agent: false }, (response) => {
+          response.on('error', () => {}).resume()
+          if (response.statusCode === 200) resolve()
+          else reject(new Error(`${response.statusCode}`))
+        })
+        requests.push(begun.on('error', reject))
+      })
+    try {
+      for (let i = 0; i < 200; i += 50) await Promise.all(Array.from({ length: 50 }, open))
+      const { status, headers } = await service.get('/events')
+      assert.deepEqual([status, headers.get('retry-after')], [503, '10'])
+      requests[0]?.destroy()
+      await eventually(open)
+    } finally {
+      for (const request of requests) request.destroy()
+    }
+    await eventually(async () => assert.equal(await listenersOf(service), 0))
+  })
+
   it('sends nothing to a client that has gone', async () => {
     const client = await listen(service)
     client.response.destroy()

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { freePort } from '../support/redis.ts'
 import { type Service, startService } from '../support/service.ts'
 
 /** All files below a folder, by their paths in it. */
@@ -194,9 +195,11 @@ describe('the files', () => {
       const { blocks, bfree, bsize } = await statfs(dir)
       const percent = (bytes: number) => (bytes / (blocks * bsize)) * 100
       const used = percent((blocks - bfree) * bsize)
+      const metrics_port = await freePort()
       await using service = await startService({
         config: {
           processor: {
+            metrics_port,
             storage_dir: path.join(dir, 'tmp'),
             filestorage: { type: 'filesystem', rootdir: path.join(dir, 'files') },
             disk_high: used + percent(BALLAST * 0.75),
@@ -205,16 +208,27 @@ describe('the files', () => {
         },
       })
       const url = origin.on('/small', 'content')
+      /** What the processor tells Prometheus and load balancers. */
+      const told = async () => {
+        const [metrics, ready] = await Promise.all(
+          ['metrics', 'readyz'].map((name) => fetch(`http://127.0.0.1:${metrics_port}/${name}`)),
+        )
+        const full = /^downloader_disk_full (\d)$/m.exec((await metrics?.text()) ?? '')?.[1]
+        return [full, ready?.status, /^disk: ok$/m.test((await ready?.text()) ?? '')]
+      }
       await service.download({ url })
+      assert.deepEqual(await told(), ['0', 200, true])
       await writeFile(ballast, Buffer.alloc(BALLAST, 'x'))
       const processor = service.role('processor')
       await processor.logged(({ msg }) => /disk is nearly full/.test(String(msg)))
+      assert.deepEqual(await told(), ['1', 503, false])
       const id = await service.enqueue({ url })
       await delay(200) // an idle worker would begin at once
       assert.deepEqual(await (await service.get('/dashboard/aggregations')).json(), [{ name: 'jobs:test', size: 1 }])
       await rm(ballast)
       await processor.logged(({ msg }) => /disk has room again/.test(String(msg)))
       assert.equal((await service.receiver.callbackOf(id)).success, true)
+      assert.deepEqual(await told(), ['0', 200, true])
     } finally {
       await rm(dir, { recursive: true, force: true })
     }

@@ -186,6 +186,21 @@ describe('what a deployment tells of itself', () => {
     assert.deepEqual([backend, attempt, of, code, download_code], ['http', 1, 1, 'receiver.status', 'connect.reset'])
   })
 
+  it('shows the queries of URLs where it is told to, and no password even then', async () => {
+    await using open = await startService({ roles: ['start'], config: { log: { url_queries: true } } })
+    const url = `${origin.url.replace('http://', 'http://user:s3cr3t-url@')}/good?token=shown`
+    await open.download({ url })
+    await open.download({ url: url.replace('/good', '/bad') })
+    for (const [msg, path] of [
+      ['downloaded', '/good'],
+      ['download failed', '/bad'],
+    ] as const) {
+      const line = await open.role('start').logged((line) => line.msg === msg)
+      assert.equal(line.url, `${origin.url}${path}?token=shown`)
+    }
+    assert.ok(!JSON.stringify(open.role('start').logs).includes('s3cr3t'))
+  })
+
   it('tells no secret', () => {
     const lines = service.roles.flatMap(({ logs }) => logs).map((line) => JSON.stringify(line))
     assert.deepEqual(

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { startAws } from '../support/aws.ts'
 import { type Collector, startCollector } from '../support/collector.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
+import { type Kafka, startKafka } from '../support/kafka.ts'
 import { type Service, startService } from '../support/service.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
@@ -11,16 +13,27 @@ describe('a job that comes with a traceparent', () => {
   let collector: Collector
   let origin: Origin
   let service: Service
+  let kafka: Kafka
+  let aws: Awaited<ReturnType<typeof startAws>>
   before(async () => {
     collector = await startCollector()
     origin = await startOrigin()
+    kafka = await startKafka()
+    aws = await startAws()
+    const backends = {
+      kafka: { 'bootstrap.servers': kafka.bootstrap },
+      sqs: { region: aws.region, endpoint: aws.endpoint },
+    }
     service = await startService({
-      config: { tracing: { otlp_url: collector.url } },
+      config: { tracing: { otlp_url: collector.url }, backends },
+      env: { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' },
       roles: ['start'],
     })
   })
   after(async () => {
     await service[Symbol.asyncDispose]()
+    await aws[Symbol.asyncDispose]()
+    await kafka[Symbol.asyncDispose]()
     await origin[Symbol.asyncDispose]()
     await collector[Symbol.asyncDispose]()
   })
@@ -65,6 +78,38 @@ describe('a job that comes with a traceparent', () => {
     assert.equal(download.attributes['http.response.status_code'], '200')
     assert.equal(received(id)[0]?.headers.traceparent, `00-${TRACE}-${callback.spanId}-01`)
     assert.equal(origin.requests.at(-1)?.headers.traceparent, undefined) // strangers could link what we ask for
+  })
+
+  it('is part of that trace in a batch, too, whose callbacks carry it over Kafka and SQS', async () => {
+    const url = origin.on('/batch', 'body')
+    await kafka.createTopic('traced')
+    const { queueUrl } = aws.server.createQueue('traced')
+    const overKafka = { ...job(url), callback_type: 'kafka', callback_dst: 'traced' }
+    const overSqs = { ...job(url), callback_type: 'sqs', callback_dst: queueUrl }
+    const headers = { traceparent: `00-${TRACE}-${CALLER}-01` }
+    const answer = await service.post('/downloads', [overKafka, overSqs], headers)
+    const [byKafka, bySqs] = (await answer.json()) as { id: string }[]
+    assert.ok(byKafka && bySqs)
+    const spanOf = ({ id }: { id: string }) =>
+      eventually(() => {
+        const callback = spansOf(id).find(({ name }) => name === 'callback')
+        assert.ok(callback)
+        return callback
+      })
+    const [message] = await eventually(async () => {
+      const messages = await kafka.messages('traced')
+      assert.equal(messages.length, 1)
+      return messages
+    })
+    const { spanId, traceId } = await spanOf(byKafka)
+    assert.equal(traceId, TRACE)
+    assert.equal(message?.headers, `traceparent=00-${TRACE}-${spanId}-01`)
+    const ofSqs = await spanOf(bySqs)
+    const [sent] = aws.server.inspectQueue('traced')?.messages.ready ?? []
+    assert.deepEqual(
+      [ofSqs.traceId, sent?.messageAttributes.traceparent?.StringValue],
+      [TRACE, `00-${TRACE}-${ofSqs.spanId}-01`],
+    )
   })
 
   it('has a failed span for an attempt that fails', async () => {

@@ -11,6 +11,8 @@ export interface KafkaMessage {
   key: string
   value: string
   partition: number
+  /** `name=value,name=value` */
+  headers: string
 }
 
 /** Kafka's error codes that the tests use. */
@@ -70,7 +72,7 @@ export async function startKafka({ brokers = 1 } = {}) {
 
     /** Everything that the topic holds. */
     async messages(topic: string): Promise<KafkaMessage[]> {
-      const format = ['-f', '%p %k %s\n']
+      const format = ['-f', '%p %k %h %s\n']
       const patience = ['-X', 'fetch.wait.max.ms=10', '-X', 'fetch.error.backoff.ms=10'] // 75 ms instead of a second
       const { stdout } = await promisify(execFile)(
         'kcat',
@@ -79,9 +81,11 @@ export async function startKafka({ brokers = 1 } = {}) {
       )
       return stdout
         .split('\n')
-        .map((line) => /^(\d+) (\S*) (.*)$/.exec(line))
+        .map((line) => /^(\d+) (\S*) (\S*) (.*)$/.exec(line))
         .filter((match) => match !== null)
-        .map(([, partition = '', key = '', value = '']) => ({ key, value, partition: Number(partition) }))
+        .map(([, partition = '', key = '', headers = '', value = '']) => {
+          return { key, value, partition: Number(partition), headers }
+        })
     },
 
     async [Symbol.asyncDispose]() {
