@@ -10,7 +10,7 @@ import type { attempt } from './attempt.ts'
 import type { EndedAttempt } from './ended-attempt.ts'
 import { type Journey, newJourney, travelled } from './fetch/journey.ts'
 import type { ProcessorStats } from './stats.ts'
-import { isThrottled, verdictOn } from './verdict.ts'
+import { holdOf, isThrottled, verdictOn } from './verdict.ts'
 
 export interface DownloadingOptions {
   attempt: ReturnType<typeof attempt>
@@ -78,8 +78,8 @@ export function downloading(options: DownloadingOptions): (lease: Lease) => Prom
       const retries = request?.maxRetries ?? maxRetries
       const n = job.attempts + 1
       const { retriable, retryAfterMs } = failure
-      // The origin asked us to wait, not only this job.
-      const origin = { ...(retryAfterMs !== undefined && { holdMs: retryAfterMs }), ...about(failure) }
+      const holdMs = holdOf(failure) // the origin asked us to wait, not only this job
+      const origin = { ...(holdMs !== undefined && { holdMs }), ...about(failure) }
       const ended = { ...origin, failure: failureOf('download', failure, journey.begun) }
       if (isThrottled(failure) && mayBeThrottled()) {
         const delayMs = Math.max(retryAfterMs ?? 0, throttleDelayMs(job.throttles + 1))

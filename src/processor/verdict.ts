@@ -11,6 +11,10 @@ const ANSWERED = /^(http\.4\d\d|mime\.mismatch|image\.size|limit\.bytes|storage\
 export const isThrottled = ({ code, retryAfterMs }: JobError): boolean =>
   code === 'http.429' || (code === 'http.503' && retryAfterMs !== undefined)
 
+/** For how long the host of the job's URL asked to be left alone; the host of a redirect speaks for itself only. */
+export const holdOf = ({ retryAfterMs, redirected }: JobError): number | undefined =>
+  redirected ? undefined : retryAfterMs
+
 /**
  * What an attempt says of the host of its URL; nothing where a proxy, or the host of a redirect, may be to blame.
  *

@@ -100,7 +100,7 @@ export function decodingFailure(cause: unknown, coding: string, circumstances: C
 /** Statuses that may pass: RFC 9110, RFC 8470, RFC 6585. */
 const passing = new Set([408, 425, 429])
 
-/** @param redirected whether a redirect led there */
+/** @param redirected whether a redirect led there from another host */
 export function statusFailure(
   status: number,
   reason: string,

@@ -35,6 +35,8 @@ interface Hop {
   proxy: HttpProxy | undefined
   /** Status of the redirect that led here; 0 when none did. */
   redirectStatus: number
+  /** Where the first redirect began: host and port. */
+  home: string
   journey: Journey
 }
 
@@ -86,7 +88,7 @@ export function fetcher({ config, guard, resolver, ca }: FetcherOptions): Fetche
     const proxy = request.proxy ? parseProxy(request.proxy) : undefined
     const limits = { bytes: request.maxBytes, ratio: config.max_decode_ratio }
     const journey = request.journey ?? newJourney()
-    let hop: Hop = { url, head, proxy, redirectStatus: 0, journey }
+    let hop: Hop = { url, head, proxy, redirectStatus: 0, home: url.host, journey }
     for (let redirects = 0; ; redirects++) {
       journey.url = hop.url.origin + hop.url.pathname
       journey.redirects = redirects
@@ -159,14 +161,14 @@ function withoutUserinfo(url: URL): { url: URL; authorization: string | undefine
 }
 
 /** @throws {JobError} `http.*`, `response.unexpected`; `proxy.failed` where a proxy speaks for itself */
-function failOnStatus({ status, reason, headers }: Response, { url, proxy, head, redirectStatus }: Hop): void {
+function failOnStatus({ status, reason, headers }: Response, { url, proxy, head, home }: Hop): void {
   if (status < 400) {
     const failure = unexpected({ status, headers }, head.headers, url.host)
     if (failure !== undefined) throw failure
     return
   }
   if (status === 407 && proxy !== undefined && url.protocol === 'http:') throw proxyRefusal(proxy.host, status)
-  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']), redirectStatus > 0)
+  throw statusFailure(status, reason, retryAfterMs(headers['retry-after']), url.host !== home)
 }
 
 function nextHop(hop: Hop, to: URL, redirectStatus: number, forOthers: ReadonlySet<string>): Hop {

@@ -88,6 +88,18 @@ describe('a Location', () => {
       })
     }
 
+    it('tells the failure of another host from one of its own', async () => {
+      await using other = await startRawOrigin(() => response('', {}, '503 Service Unavailable'))
+      await using origin = await startRawOrigin((_, head) => {
+        if (head.startsWith('GET /busy')) return response('', {}, '503 Service Unavailable')
+        return response('', { Location: head.startsWith('GET /here') ? '/busy' : other.url }, '302 Found')
+      })
+      await using fetcher = await startFetcher()
+      await assert.rejects(fetcher.fetch(`${origin.url}/busy`), { code: 'http.503', redirected: false })
+      await assert.rejects(fetcher.fetch(`${origin.url}/here`), { code: 'http.503', redirected: false })
+      await assert.rejects(fetcher.fetch(`${origin.url}/away`), { code: 'http.503', redirected: true })
+    })
+
     it('brings the credentials that it holds to its own origin only, and no earlier ones', async () => {
       await using third = await startRawOrigin(() => response('there'))
       await using second = await startRawOrigin(() => moved(`Location: ${third.url}/`))
