@@ -12,10 +12,14 @@ describe('docs/errors.md', () => {
     assert.deepEqual(documented.toSorted(), [...errorCodes, 'http.<status>'].toSorted())
   })
 
-  it('says of each when it happens', () => {
-    for (const row of rows) {
-      const [, code, when = '', , , ...rest] = row.split(/\s*\|\s*/)
-      assert.ok(when.length > 3 && rest.length === 2, code)
+  it('says of each when it happens, what its callback reads, whether it is retried, and what to do', () => {
+    const continued = text.split('\n').filter((line) => /^\| +\|/.test(line))
+    for (const row of [...rows, ...continued]) {
+      const [, , ...cells] = row.split('|').map((cell) => cell.trim())
+      assert.equal(cells.pop(), '', row)
+      assert.equal(cells.length, 4, row)
+      const [when = '', error = '', retried = '', todo = ''] = cells
+      assert.ok(when.length > 3 && error.length > 3 && retried.length > 1 && todo.length > 3, row)
     }
   })
 
