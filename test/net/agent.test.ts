@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import path from 'node:path'
 import { request } from 'undici'
 import { JobError } from '../../src/jobs/errors.ts'
@@ -8,7 +8,7 @@ import { addressGuard, type GuardPolicy } from '../../src/net/address-guard.ts'
 import { guardedAgent } from '../../src/net/agent.ts'
 import { resolver } from '../../src/net/resolver.ts'
 import { makeCertificates } from '../support/certificates.ts'
-import { response, startRawOrigin } from '../support/origin.ts'
+import { response, startCanary, startRawOrigin } from '../support/origin.ts'
 import { type DnsAnswer, startDns } from './dns-server.ts'
 
 describe('the guarded agent', () => {
@@ -86,12 +86,25 @@ describe('the guarded agent', () => {
     'anything.localhost',
   ]) {
     it(`opens no connection to http://${spelling}/`, async () => {
-      await using canary = await startRawOrigin(() => response('caught'))
+      await using canary = await startCanary()
       await using harness = await start()
       await assert.rejects(harness.get(`http://${spelling}:${canary.port}/`), refused('is '))
       assert.equal(canary.connections, 0)
     })
   }
+
+  it('is watched by a canary that hears whoever connects, at each address of loopback', async () => {
+    await using canary = await startCanary()
+    const { lo = [] } = networkInterfaces()
+    const hosts = [
+      '127.0.0.1',
+      '127.0.0.2',
+      '0.0.0.0',
+      ...lo.filter(({ family }) => family === 'IPv6').map(() => '[::1]'),
+    ]
+    for (const host of hosts) await (await request(`http://${host}:${canary.port}/`, { reset: true })).body.dump()
+    assert.equal(canary.connections, hosts.length)
+  })
 
   it('connects where it may', async () => {
     await using origin = await startRawOrigin(() => response('hello'))
@@ -101,7 +114,7 @@ describe('the guarded agent', () => {
   })
 
   it('refuses a name of which one address is refused, and names it', async () => {
-    await using canary = await startRawOrigin(() => response('caught'))
+    await using canary = await startCanary()
     const zone = () => ({ addresses: ['127.0.0.1', '10.0.0.1'] })
     await using harness = await start({ allow: ['127.0.0.1/32'], zone })
     await assert.rejects(harness.get(`http://mixed.test:${canary.port}/`), refused('mixed.test (10.0.0.1) is private'))
@@ -109,7 +122,7 @@ describe('the guarded agent', () => {
   })
 
   it('judges a name anew for every connection: one that points elsewhere by then is refused', async () => {
-    await using canary = await startRawOrigin(() => response('first', { connection: 'close' }))
+    await using canary = await startCanary(() => response('first', { connection: 'close' }))
     let answers = 0
     const zone = (_: string, type: string) => ({
       addresses: type === 'A' ? [answers++ === 0 ? '127.0.0.1' : '127.0.0.2'] : [],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Verdict } from '../../src/api/schemas/dry-run.ts'
-import { type RawOrigin, response, startRawOrigin } from '../support/origin.ts'
+import { type RawOrigin, startCanary } from '../support/origin.ts'
 import { type Service, startRole, startService } from '../support/service.ts'
 
 describe('where a job may lead', () => {
@@ -9,7 +9,7 @@ describe('where a job may lead', () => {
   let job: Record<string, unknown>
 
   before(async () => {
-    canary = await startRawOrigin(() => response('secret'))
+    canary = await startCanary()
     service = await startService({
       roles: ['api'],
       config: {

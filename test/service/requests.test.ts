@@ -8,7 +8,7 @@ import { startProxy } from '../processor/fetch/proxy-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type LenientApi, startLenientApi } from '../support/lenient-api.ts'
-import { type RawOrigin, response, startRawOrigin } from '../support/origin.ts'
+import { type RawOrigin, startCanary } from '../support/origin.ts'
 import { type Service, startService } from '../support/service.ts'
 
 /** Everything that the service has said so far. */
@@ -157,7 +157,7 @@ describe('the request to the origin', () => {
   })
 
   it('is not sent where a redirect leads to a refused address', async () => {
-    await using canary = await startRawOrigin(() => response('secret'))
+    await using canary = await startCanary()
     for (const host of ['0.0.0.0', '[::1]', '127.0.0.2', '[::]']) {
       const location = `http://${host}:${canary.port}/`
       const url = origin.on('/away', (_request, response) => response.writeHead(302, { location }).end())
@@ -272,7 +272,7 @@ describe('the address guard, as it is by default,', () => {
   let lenient: LenientApi
 
   before(async () => {
-    canary = await startRawOrigin(() => response('secret'))
+    canary = await startCanary()
     service = await startService({ roles: ['start'], config: { processor: { allow_networks: [] } } })
     lenient = await startLenientApi(service)
   })

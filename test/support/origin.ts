@@ -18,14 +18,19 @@ export interface RawOrigin extends AsyncDisposable {
   idle(): Promise<void>
 }
 
-/**
- * @param answer called with every complete request head; when it returns a string, that is written
- * @param identity makes it speak TLS
- */
-export async function startRawOrigin(
-  answer: (socket: Socket, head: string) => unknown,
-  identity?: Identity,
-): Promise<RawOrigin> {
+/** Called with every complete request head; when it returns a string, that is written. */
+type Answer = (socket: Socket, head: string) => unknown
+
+/** @param identity makes it speak TLS */
+export const startRawOrigin = (answer: Answer, identity?: Identity): Promise<RawOrigin> =>
+  started(answer, identity, '127.0.0.1')
+
+/** An origin at every address of this machine, of IPv6 too: it sees whoever connects to what should have been refused. */
+export const startCanary = (answer: Answer = () => response('caught')): Promise<RawOrigin> =>
+  started(answer, undefined, undefined)
+
+/** @param host undefined: all of them */
+async function started(answer: Answer, identity: Identity | undefined, host: string | undefined): Promise<RawOrigin> {
   const closed = new Set<() => void>()
   const onConnection = (socket: Socket) => {
     origin.connections++
@@ -49,7 +54,7 @@ export async function startRawOrigin(
   }
   const server = identity === undefined ? createServer(onConnection) : tls.createServer(identity, onConnection)
   server.on('tlsClientError', () => {})
-  server.listen(0, '127.0.0.1')
+  server.listen(0, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
 

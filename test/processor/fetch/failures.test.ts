@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import fc from 'fast-check'
 import { JobError } from '../../../src/jobs/errors.ts'
-import { response, startRawOrigin } from '../../support/origin.ts'
+import { response, startCanary, startRawOrigin } from '../../support/origin.ts'
 import { type Expected, failure, header, startFetcher, text, until } from './harness.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\n'
@@ -76,7 +76,7 @@ describe('the fetcher and hostile origins', () => {
       '[2002:7f00:1::1]',
     ]) {
       it(`opens no connection to ${host}`, async () => {
-        await using canary = await startRawOrigin(() => response('caught'))
+        await using canary = await startCanary()
         await using fetcher = await startFetcher({ allow_networks: [] })
         const at = `${host}:${canary.port}`
         await assert.rejects(fetcher.fetch(`http://${at}/`), failure({ ...refused, text: 'refused address: ' }))
@@ -426,7 +426,7 @@ describe('the fetcher and hostile origins', () => {
       'private.test',
     ]) {
       it(`judges where a redirect leads: ${host}`, async () => {
-        await using canary = await startRawOrigin(() => response('caught'))
+        await using canary = await startCanary()
         await using origin = await startRawOrigin(() => to(`http://${host}:${canary.port}/`))
         await using fetcher = await startFetcher()
         const expected = { code: 'guard.private_address', text: 'refused address', retriable: false, responseCode: 302 }
