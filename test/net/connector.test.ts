@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { JobError } from '../../src/jobs/errors.ts'
 import { addressGuard } from '../../src/net/address-guard.ts'
 import { guardedConnector } from '../../src/net/connector.ts'
 import { knownAddresses, type ResolvedAddress, type Resolver } from '../../src/net/resolver.ts'
-import { startRawOrigin } from '../support/origin.ts'
+import { startBlackHole } from '../support/black-hole.ts'
+import { response, startCanary, startRawOrigin } from '../support/origin.ts'
 import { recordConnections } from './recording.ts'
 
 /** Where names lead; nobody is asked. */
@@ -20,6 +22,10 @@ const names: Record<string, ResolvedAddress[]> = {
   'hidden.test': [
     { address: '93.184.216.34', family: 4 },
     { address: '::ffff:a00:1', family: 6 },
+  ],
+  'here.test': [
+    { address: '::1', family: 6 },
+    { address: '127.0.0.1', family: 4 },
   ],
   'scoped.test': [{ address: 'fe80::1%eth0', family: 6 }],
 }
@@ -67,6 +73,27 @@ describe('the guarded connector', () => {
       await assert.rejects(connect(`http://${host}/`), code('guard.private_address'))
     }
     assert.deepEqual(recording.targets, [])
+  })
+
+  it('is not held up by an address of IPv6 that never answers', async () => {
+    await using origin = await startRawOrigin(() => response('there'))
+    const hasIpv6 = networkInterfaces().lo?.some(({ address }) => address === '::1') // elsewhere nobody is there at all
+    await using hole = hasIpv6 ? await startBlackHole('::1', origin.port) : undefined
+    const begun = performance.now()
+    const socket = await connect(`http://here.test:${origin.port}/`, addressGuard('downloads', ['127.0.0.1', '::1']))
+    const took = performance.now() - begun
+    assert.equal(socket.remoteAddress, '127.0.0.1')
+    assert.ok(took >= (hole ? 240 : 0) && took < 1500, `${took} ms`)
+    socket.destroy()
+  })
+
+  it('sends no packet to an address that is refused, nor to the one beside it that is not', async () => {
+    await using canary = await startCanary()
+    for (const allowed of ['127.0.0.1', '::1']) {
+      const guard = addressGuard('downloads', [allowed])
+      await assert.rejects(connect(`http://here.test:${canary.port}/`, guard), code('guard.private_address'))
+    }
+    assert.equal(canary.connections, 0)
   })
 
   it('connects to no address in a URL that is not public, in whatever form', async () => {
