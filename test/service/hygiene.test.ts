@@ -105,6 +105,23 @@ describe('the body of POST /download', () => {
     }
     await assertAccepted(withText('"download_timeout":2147483,"max_retries":2147483647,"aggr_limit":2147483647'))
     await assertRefused(withText('"request_headers":{"A":1e400}'), /^request_headers\.A: /)
+    for (const [field, most, beyond] of [
+      ['aggr_rate', '1000000', '1000000.1'],
+      ['aggr_burst', '1000000', '1000001'],
+      ['max_bytes', '9007199254740991', '9007199254740992'],
+      ['max_pixels', '9007199254740991', '9007199254740992'],
+      ['priority', '9', '10'],
+    ] as const) {
+      for (const number of ['1e400', '-1e400', '1e21', '-1', '-1e-6', beyond]) {
+        await assertRefused(withText(`"${field}":${number}`), new RegExp(`^${field}: `))
+      }
+      await assertAccepted(withText(`"aggr_rate":1,"${field}":${most}`))
+    }
+    for (const field of ['aggr_rate', 'aggr_burst', 'max_bytes', 'max_pixels']) {
+      for (const number of ['0', '-0', '1e-400']) {
+        await assertRefused(withText(`"aggr_rate":1,"${field}":${number}`), new RegExp(`^${field}: `))
+      }
+    }
   })
 
   it('has an end to every text', async () => {
@@ -117,6 +134,7 @@ describe('the body of POST /download', () => {
       ['callback_url', `http://o.test/${long(8192)}`],
       ['callback_error_dst', `http://o.test/${long(8192)}`],
       ['mime_type', long(1025)],
+      ['checksum', `sha256:${long(250)}`],
       ['s3_bucket', long(256)],
       ['s3_region', long(65)],
       ['subpath', long(1025)],
@@ -152,7 +170,8 @@ describe('the body of POST /download', () => {
 
   it('is accepted, or refused with the name of a field, whatever it is', async () => {
     const fields = [
-      ...['aggr_id', 'aggr_limit', 'aggr_proxy', 'url', 'callback_type', 'callback_dst', 'callback_url', 'extra'],
+      ...['aggr_id', 'aggr_limit', 'aggr_rate', 'aggr_burst', 'aggr_proxy', 'url', 'extra'],
+      ...['callback_type', 'callback_dst', 'callback_url'],
       ...['callback_error_type', 'callback_error_dst', 'mime_type', 'max_retries', 'extract_image_size', 'subpath'],
       ...['checksum', 'max_bytes', 'max_pixels', 'priority', 'not_before', 'download_timeout', 'request_headers'],
       ...['s3_bucket', 's3_region', '__proto__', 'constructor', 'unknown'],
