@@ -106,7 +106,13 @@ export function guardedConnector(options: ConnectorOptions): GuardedConnector {
     function encrypt(httpSocket: Socket): void {
       next('tls')
       secure ??= buildConnector({ timeout: 0, secureContext: trusting(options.ca) }) // its timeout ticks once a second
-      secure({ ...target, httpSocket }, (error, socket) => (error === null ? done(socket) : fail(error)))
+      secure({ ...target, httpSocket }, (error, socket) => {
+        if (error !== null) return fail(error)
+        // In TLS 1.3 the want of a certificate of ours is said after the handshake (RFC 8446, section 4.4.2.4). Node
+        // leaves the socket open then, and to undici its end would hide why.
+        socket.once('error', (alert) => socket.destroy(alert))
+        done(socket)
+      })
     }
 
     function done(socket: Socket): void {

@@ -6,7 +6,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { tlsCode } from '../../../src/processor/fetch/tls-codes.ts'
 import { type Certificates, makeCertificates } from '../../support/certificates.ts'
 import { response, startRawOrigin } from '../../support/origin.ts'
-import { failure, startFetcher } from './harness.ts'
+import { failure, header, startFetcher } from './harness.ts'
 
 describe('the fetcher and TLS', () => {
   let certificates: Certificates
@@ -77,6 +77,8 @@ describe('the fetcher and TLS', () => {
   const refusals: [what: string, options: TlsOptions, code: string][] = [
     ['shares no cipher with us', { ciphers: 'AES128-SHA256', maxVersion: 'TLSv1.2' }, 'tls.handshake'],
     ['speaks HTTP/2 only', { ALPNProtocols: ['h2'] }, 'response.http2_only'],
+    ['wants a certificate of ours, in TLS 1.2', { requestCert: true, maxVersion: 'TLSv1.2' }, 'tls.handshake'],
+    ['wants a certificate of ours, in TLS 1.3', { requestCert: true, minVersion: 'TLSv1.3' }, 'tls.handshake'],
   ]
   for (const [what, options, code] of refusals) {
     it(`says what is wrong with a server that ${what}`, async () => {
@@ -124,15 +126,19 @@ describe('the fetcher and TLS', () => {
     await assert.rejects(fetcher.fetch(`${origin.url}/bad`), fails('tls.expired', 'certificate has expired'))
   })
 
-  it('drops credentials on the way from https to http', async () => {
+  it('drops credentials, cookies and headers of its own on the way from https to http', async () => {
     await using plain = await startRawOrigin(() => response('there'))
     await using secure = await startRawOrigin(
       () => response('', { Location: plain.url }, '302 Found'),
       certificates.good,
     )
     await using fetcher = await startFetcher({}, { ca: certificates.ca })
-    assert.equal(await fetcher.read(secure.url, { headers: { Authorization: 'Bearer secret' } }), 'there')
-    assert.match(secure.heads[0] ?? '', /Bearer secret/)
+    const headers = { Authorization: 'Bearer secret', Cookie: 'a=secret', 'X-Api-Key': 'secret', Accept: 'image/*' }
+    assert.equal(await fetcher.read(secure.url, { headers }), 'there')
+    for (const [name, value] of Object.entries(headers)) {
+      assert.equal(header(secure.heads[0], name), value)
+      assert.equal(header(plain.heads[0], name), name === 'Accept' ? value : undefined)
+    }
     assert.doesNotMatch(plain.heads[0] ?? '', /secret/)
   })
 
