@@ -105,6 +105,18 @@ describe('the fetcher and hostile origins', () => {
         `${ok}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
         malformed(),
       ],
+      // RFC 9112, section 6.3: whoever receives them may refuse them all
+      'sends a length twice': [`${ok}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`, malformed()],
+      'sends a list of lengths': [`${ok}Content-Length: 3, 3\r\n\r\nabc`, malformed()],
+      'sends a length that 64 bits do not hold': [`${ok}Content-Length: ${2n ** 64n + 3n}\r\n\r\nabc`, malformed()],
+      'sends a size of a chunk that 64 bits do not hold': [
+        `${ok}Transfer-Encoding: chunked\r\n\r\n${(2n ** 64n + 3n).toString(16)}\r\nabc\r\n0\r\n\r\n`,
+        { ...malformed('Chunk size overflow'), responseCode: 200 },
+      ],
+      'sends a size of a chunk that is negative': [
+        `${ok}Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n`,
+        { ...malformed(), responseCode: 200 },
+      ],
       'sends a negative length': [`${ok}Content-Length: -1\r\n\r\n`, malformed()],
       'sends a length that is no number': [`${ok}Content-Length: 1e3\r\n\r\n`, malformed()],
       'sends a header without a colon': [`${ok}nonsense\r\n\r\n`, malformed()],
