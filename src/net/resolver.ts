@@ -201,7 +201,7 @@ async function queryDns(channel: dns.promises.Resolver, host: string, deadline: 
     try {
       const query = family === 4 ? channel.resolve4(host, { ttl: true }) : channel.resolve6(host, { ttl: true })
       const records = await query
-      if (records.length === 0) return
+      if (records.length === 0) throw Object.assign(new Error('an alias of nothing'), { code: dns.NODATA })
       const ttlMs = Math.min(...records.map(({ ttl }) => ttl * 1000))
       found.push({ addresses: records.map(({ address }) => ({ address, family })), ttlMs })
     } catch (error) {

@@ -6,8 +6,12 @@ export interface DnsAnswer {
   addresses?: string[]
   /** seconds */
   ttl?: number
-  /** 2 is SERVFAIL, 3 NXDOMAIN, 5 REFUSED */
+  /** 1 is FORMERR, 2 SERVFAIL, 3 NXDOMAIN, 4 NOTIMP, 5 REFUSED */
   rcode?: number
+  /** Names that the one asked for goes by, each leading to the next, in front of the addresses. */
+  aliases?: string[]
+  /** Sent behind head and question, which announce one answer, instead of any. */
+  garbage?: Buffer
 }
 
 export interface DnsServer extends AsyncDisposable {
@@ -52,22 +56,38 @@ export async function startDns(
 }
 
 /** @param question the query's head and its question; of the answers, only those of its type are sent */
-function encode(question: Buffer, type: 'A' | 'AAAA', { addresses = [], ttl = 60, rcode = 0 }: DnsAnswer): Buffer {
+function encode(question: Buffer, type: 'A' | 'AAAA', answer: DnsAnswer): Buffer {
+  const { addresses = [], ttl = 60, rcode = 0, aliases = [], garbage } = answer
   const kind = type === 'A' ? 'ipv4' : 'ipv6'
   const matching = addresses.map((address) => ipaddr.parse(address)).filter((address) => address.kind() === kind)
   const head = Buffer.from(question)
   head.writeUInt16BE(0x8180 | rcode, 2)
-  head.writeUInt16BE(matching.length, 6)
   head.writeUInt32BE(0, 8)
-  const records = matching.map((address) => {
-    const data = Buffer.from(address.toByteArray())
-    const record = Buffer.alloc(12)
-    record.writeUInt16BE(0xc00c, 0) // the question's name
-    record.writeUInt16BE(type === 'A' ? 1 : 28, 2)
-    record.writeUInt16BE(1, 4)
-    record.writeUInt32BE(ttl, 6)
-    record.writeUInt16BE(data.length, 10)
-    return Buffer.concat([record, data])
-  })
-  return Buffer.concat([head, ...records])
+  const names = [QUESTION, ...aliases.map(encodeName)]
+  const records = [
+    ...aliases.map((_, i) => encodeRecord(names[i] ?? QUESTION, CNAME, ttl, names[i + 1] ?? QUESTION)),
+    ...matching.map((address) => {
+      return encodeRecord(names.at(-1) ?? QUESTION, type === 'A' ? 1 : 28, ttl, Buffer.from(address.toByteArray()))
+    }),
+  ]
+  head.writeUInt16BE(garbage ? 1 : records.length, 6)
+  return Buffer.concat([head, ...(garbage ? [garbage] : records)])
+}
+
+const CNAME = 5
+/** The name in the question, which stands behind the head. */
+const QUESTION = Buffer.from([0xc0, 0x0c])
+
+function encodeName(name: string): Buffer {
+  const labels = name.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'))
+  return Buffer.concat([...labels, Buffer.alloc(1)])
+}
+
+function encodeRecord(name: Buffer, type: number, ttl: number, data: Buffer): Buffer {
+  const record = Buffer.alloc(10)
+  record.writeUInt16BE(type, 0)
+  record.writeUInt16BE(1, 2)
+  record.writeUInt32BE(ttl, 4)
+  record.writeUInt16BE(data.length, 8)
+  return Buffer.concat([name, record, data])
 }

@@ -164,6 +164,36 @@ describe('the resolver', () => {
     assert.deepEqual(harness.asked, [])
   })
 
+  const strange: [what: string, answer: DnsAnswer, code: string, text: string][] = [
+    ['says that the query is wrong', { rcode: 1 }, 'dns.failed', 'EFORMERR'],
+    ['does not do what is asked', { rcode: 4 }, 'dns.failed', 'ENOTIMP'],
+    ['sends garbage', { garbage: Buffer.alloc(40, 0xff) }, 'dns.failed', 'EBADRESP'],
+    ['cuts its answer off', { garbage: Buffer.from([0xc0]) }, 'dns.failed', 'EBADRESP'],
+    ['points at itself', { garbage: Buffer.from('c01e00010001', 'hex') }, 'dns.failed', 'EBADRESP'],
+    ['leads in a circle', { aliases: ['b.test', 'strange.test'] }, 'dns.no_address', 'has no address'],
+    ['leads to itself', { aliases: ['strange.test'] }, 'dns.no_address', 'has no address'],
+    ['leads nowhere', { aliases: ['nowhere.test'] }, 'dns.no_address', 'has no address'],
+  ]
+  for (const [what, answer, code, text] of strange) {
+    it(`says at once what is wrong with a server that ${what}, and holds up no other name`, async () => {
+      const zone: Zone = (name) => (name === 'strange.test' ? answer : { addresses: ['192.0.2.1'] })
+      await using harness = await start(zone)
+      const begun = performance.now()
+      const failing = assert.rejects(harness.resolve('strange.test'), fails(code, text))
+      assert.deepEqual(await harness.resolve('good.test'), ['192.0.2.1'])
+      await failing
+      assert.ok(performance.now() - begun < 1000, `${performance.now() - begun} ms`)
+    })
+  }
+
+  it('finds the addresses behind aliases, however many, and also in a circle', async () => {
+    const many = Array.from({ length: 25 }, (_, i) => `alias-${i}.test`)
+    for (const aliases of [['b.test'], many, ['b.test', 'alias.test']]) {
+      await using harness = await start(() => ({ aliases, addresses: ['192.0.2.1'] }))
+      assert.deepEqual(await harness.resolve('alias.test'), ['192.0.2.1'])
+    }
+  })
+
   it('waits for a silent server as long as it is told', async () => {
     await using harness = await start(() => undefined, { timeoutMs: 300 })
     const begun = performance.now()
