@@ -4,11 +4,13 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingHttpHeaders } from 'node:http'
 import path from 'node:path'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import type { JobView } from '../../src/api/schemas/job.ts'
 import { startProxy } from '../processor/fetch/proxy-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Origin, startOrigin } from '../support/http-origin.ts'
 import { type LenientApi, startLenientApi } from '../support/lenient-api.ts'
 import { type RawOrigin, startCanary } from '../support/origin.ts'
+import { PNG } from '../support/samples.ts'
 import { type Service, startService } from '../support/service.ts'
 
 /** Everything that the service has said so far. */
@@ -118,6 +120,35 @@ describe('the request to the origin', () => {
         { success: true, size: 7, response_code: 200, resource_url: url },
         location,
       )
+    }
+  })
+
+  it('leaves in the record of the job what its callback tells, but for the URL once that is delivered', async () => {
+    const look = async (id: unknown) => (await (await service.get(`/jobs/${id}`)).json()) as JobView
+    const url = origin.on('/image', (_request, response) => response.end(PNG))
+    const moved = origin.on('/moved', (_request, response) => response.writeHead(302, { location: url }).end())
+    service.receiver.answer = () => 500 // until then nothing of the record is dropped
+    for (const job of [
+      { url, extract_image_size: true },
+      { url: moved },
+      { url: moved, mime_type: 'text/*' },
+      { url: `${origin.url}/absent` },
+      { url: 'http://127.0.0.1:2/' },
+    ]) {
+      const callback: Record<string, unknown> = { ...(await service.download(job)) }
+      const { result } = await look(callback.job_id)
+      assert.ok(result && 'sha256' in result && 'final_url' in result && 'redirects' in result && 'timings' in result)
+      assert.deepEqual(result, Object.fromEntries(Object.keys(result).map((key) => [key, callback[key]])))
+    }
+    service.receiver.answer = () => 200
+    for (const [job, final_url] of [
+      [{ url }, ''],
+      [{ url: moved }, url],
+    ] as const) {
+      const { job_id, sha256, timings } = await service.download(job)
+      await eventually(async () => assert.equal((await look(job_id)).state, 'delivered'))
+      const { result } = await look(job_id)
+      assert.deepEqual([result?.sha256, result?.timings, result?.final_url], [sha256, timings, final_url])
     }
   })
 
