@@ -134,6 +134,19 @@ describe('the retries of a download', () => {
       assert.ok(waited >= 1000, `the job behind it waited ${waited} ms`)
     })
 
+    it('of the host of a redirect: hold back the job, and not the host that led there', async () => {
+      await using busy = await startOrigin()
+      const location = busy.on('/', (_request, response) => response.writeHead(503, { 'retry-after': '3600' }).end())
+      const url = origin.on('/led/away', (_request, response) => response.writeHead(302, { location }).end())
+      const group = { aggr_id: 'led away', aggr_limit: 1 }
+      const held = await service.enqueue({ ...group, url })
+      await service.role('start').logged(({ msg, job_id }) => msg === 'download put off' && job_id === held)
+      assert.equal((await service.download({ ...group, url: failing('/led/nowhere', 0, unavailable) })).success, true)
+      const job = (await (await service.get(`/jobs/${held}`)).json()) as { state: string; starts_at: string }
+      assert.equal(job.state, 'pending')
+      assert.ok(Date.parse(job.starts_at) > Date.now() + 3_000_000, job.starts_at)
+    })
+
     it('are none when there are none left, or the failure is for good', async () => {
       for (const [status, max_retries] of [
         [500, 0],
