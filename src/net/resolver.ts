@@ -1,4 +1,4 @@
-import dns from 'node:dns'
+import dns, { type RecordWithTtl } from 'node:dns'
 import { isIP } from 'node:net'
 import pLimit from 'p-limit'
 import { JobError } from '../jobs/errors.ts'
@@ -86,7 +86,7 @@ export function resolver(options: ResolverOptions = {}): Resolver {
     let unknown: Unknown | undefined
     for (const name of [host, ...searched().map((domain) => `${host}.${domain}`)]) {
       try {
-        if (isName(name)) return await queryDns(channel.current(), name, deadline)
+        if (isName(name)) return await queryDns(channel, name, deadline)
       } catch (error) {
         if (!(error instanceof Unknown)) throw error
         unknown ??= error
@@ -128,7 +128,7 @@ export function resolver(options: ResolverOptions = {}): Resolver {
       underWay.set(name, lookup)
       return lookup
     },
-    close: () => channel.current().cancel(),
+    close: channel.close,
   }
 }
 
@@ -174,8 +174,17 @@ function ipv4First(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
   return [...addresses].sort((a, b) => a.family - b.family)
 }
 
-/** Made anew when `resolv.conf` changes: c-ares reads it once. */
-function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptions, timeoutMs: number) {
+/** What c-ares has in common for its queries: their sockets, above all. */
+interface Channel {
+  resolve(host: string, family: 4 | 6): Promise<RecordWithTtl[]>
+  close(): void
+}
+
+/**
+ * Made anew when `resolv.conf` changes: c-ares reads it once. One answer that is garbage ends whatever waits at the same
+ * socket (c-ares 1.34.8), so each that ended so is asked for once more, alone.
+ */
+function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptions, timeoutMs: number): Channel {
   const changed = changeDetector(resolvConf)
   const make = () => {
     // for each try, at least: c-ares grows more patient with each, so ours is the clock that ends a lookup
@@ -184,23 +193,41 @@ function aresChannel({ servers, resolvConf = '/etc/resolv.conf' }: ResolverOptio
     return made
   }
   changed()
-  let channel = make()
+  let shared = make()
+  const alone = new Set<dns.promises.Resolver>()
+
+  async function askAlone(host: string, family: 4 | 6): Promise<RecordWithTtl[]> {
+    const own = make()
+    alone.add(own)
+    return query(own, host, family).finally(() => alone.delete(own))
+  }
+
   return {
-    current() {
-      if (servers === undefined && changed()) channel = make() // what runs on the old one ends by itself
-      return channel
+    resolve(host, family) {
+      if (servers === undefined && changed()) shared = make() // what runs on the old one ends by itself
+      return query(shared, host, family).catch((error: unknown) => {
+        if (codeOf(error) !== dns.BADRESP) throw error
+        return askAlone(host, family)
+      })
+    },
+    close() {
+      for (const one of [shared, ...alone]) one.cancel()
     },
   }
 }
 
+const query = (channel: dns.promises.Resolver, host: string, family: 4 | 6): Promise<RecordWithTtl[]> =>
+  family === 4 ? channel.resolve4(host, { ttl: true }) : channel.resolve6(host, { ttl: true })
+
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown')
+
 /** Both families at once; the second is not waited for long once the first has addresses. */
-async function queryDns(channel: dns.promises.Resolver, host: string, deadline: Deadline): Promise<Answer> {
+async function queryDns(channel: Channel, host: string, deadline: Deadline): Promise<Answer> {
   const found: Answer[] = []
   const errors: unknown[] = []
   const ask = async (family: 4 | 6) => {
     try {
-      const query = family === 4 ? channel.resolve4(host, { ttl: true }) : channel.resolve6(host, { ttl: true })
-      const records = await query
+      const records = await channel.resolve(host, family)
       if (records.length === 0) throw Object.assign(new Error('an alias of nothing'), { code: dns.NODATA })
       const ttlMs = Math.min(...records.map(({ ttl }) => ttl * 1000))
       found.push({ addresses: records.map(({ address }) => ({ address, family })), ttlMs })
@@ -235,7 +262,7 @@ const unwilling = new Set<string>([dns.REFUSED, dns.CONNREFUSED])
 const unknown = new Set<string>([dns.NOTFOUND, dns.NODATA, dns.BADNAME, dns.NONAME, ...unwilling])
 
 function dnsFailure(host: string, errors: readonly unknown[], deadline: Deadline): JobError | Unknown {
-  const codes = errors.map((error) => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown'))
+  const codes = errors.map(codeOf)
   const [cause] = errors
   const other = codes.find((code) => !unknown.has(code))
   if (errors.length < 2 || other === dns.TIMEOUT) {
