@@ -174,9 +174,10 @@ function ipv4First(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
   return [...addresses].sort((a, b) => a.family - b.family)
 }
 
-/** What c-ares has in common for its queries: their sockets, above all. */
 interface Channel {
+  /** Rejects with c-ares's own errors. */
   resolve(host: string, family: 4 | 6): Promise<RecordWithTtl[]>
+  /** Ends the queries that are under way. */
   close(): void
 }
 
