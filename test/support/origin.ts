@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import tls from 'node:tls'
 import type { Identity } from './certificates.ts'
 
@@ -22,15 +22,16 @@ export interface RawOrigin extends AsyncDisposable {
 type Answer = (socket: Socket, head: string) => unknown
 
 /** @param identity makes it speak TLS */
-export const startRawOrigin = (answer: Answer, identity?: Identity): Promise<RawOrigin> =>
-  started(answer, identity, '127.0.0.1')
+export const startRawOrigin = (answer: Answer, identity?: Identity): Promise<RawOrigin> => started(answer, identity, [])
 
-/** An origin at every address of this machine, of IPv6 too: it sees whoever connects to what should have been refused. */
+/** An origin at several addresses of loopback: it sees whoever connects to what should have been refused. */
 export const startCanary = (answer: Answer = () => response('caught')): Promise<RawOrigin> =>
-  started(answer, undefined, undefined)
+  started(answer, undefined, ['127.0.0.2', '::1'])
 
-/** @param host undefined: all of them */
-async function started(answer: Answer, identity: Identity | undefined, host: string | undefined): Promise<RawOrigin> {
+const TRIES = 20
+
+/** @param others addresses beside 127.0.0.1, at the same port; those that the machine has not are left out */
+async function started(answer: Answer, identity: Identity | undefined, others: string[]): Promise<RawOrigin> {
   const closed = new Set<() => void>()
   const onConnection = (socket: Socket) => {
     origin.connections++
@@ -52,11 +53,11 @@ async function started(answer: Answer, identity: Identity | undefined, host: str
       for (const look of closed) look()
     })
   }
-  const server = identity === undefined ? createServer(onConnection) : tls.createServer(identity, onConnection)
-  server.on('tlsClientError', () => {})
-  server.listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const newServer = () => {
+    const server = identity === undefined ? createServer(onConnection) : tls.createServer(identity, onConnection)
+    return server.on('tlsClientError', () => {})
+  }
+  const { port, servers } = await listening(newServer, others)
 
   const origin: RawOrigin = {
     url: `${identity === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
@@ -76,11 +77,38 @@ async function started(answer: Answer, identity: Identity | undefined, host: str
       }),
     async [Symbol.asyncDispose]() {
       for (const socket of origin.sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
+      await Promise.all(servers.map(ended))
     },
   }
   return origin
+}
+
+/** One server at 127.0.0.1, and one at each of the others, all at the same port. */
+async function listening(newServer: () => Server, others: string[]): Promise<{ port: number; servers: Server[] }> {
+  for (let tries = 1; ; tries++) {
+    const first = newServer()
+    const servers = [first]
+    await once(first.listen(0, '127.0.0.1'), 'listening')
+    const { port } = first.address() as AddressInfo
+    try {
+      for (const host of others) {
+        const server = newServer()
+        const taken = await once(server.listen(port, host), 'listening').catch((error) => error)
+        if (taken?.code === 'EADDRNOTAVAIL') continue
+        if (taken instanceof Error) throw taken
+        servers.push(server)
+      }
+      return { port, servers }
+    } catch (error) {
+      await Promise.all(servers.map(ended))
+      if (tries === TRIES) throw error // another process has the port at one of the addresses
+    }
+  }
+}
+
+async function ended(server: Server): Promise<void> {
+  server.close()
+  await once(server, 'close')
 }
 
 /** A whole response in HTTP/1.1. */
