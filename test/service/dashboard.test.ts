@@ -51,6 +51,13 @@ describe('the dashboard in a browser', function () {
   const shows = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 10_000 })
   const confirm = (page: Page, verb: string) => page.locator('dialog').getByRole('button', { name: verb }).click()
 
+  /** Resolves when the aggregations were asked for once more, as they are every other second. */
+  const askedAgain = (page: Page) =>
+    Promise.all([
+      page.waitForResponse((response) => response.url().includes('/aggregations?')),
+      page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`),
+    ])
+
   async function picture(page: Page, name: string) {
     if (!PICTURES) return
     mkdirSync(PICTURES, { recursive: true })
@@ -108,6 +115,42 @@ describe('the dashboard in a browser', function () {
     await confirm(page, 'Resume')
     await page.getByRole('button', { name: 'Pause host-42.example' }).waitFor()
     assert.equal((await of()).paused, false)
+  })
+
+  it('sets of an aggregation what was changed in the form, and nothing else', async () => {
+    await service.send('PATCH', '/aggregations/own-rate', { paused: true })
+    await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'own-rate', aggr_limit: 3, aggr_rate: 2.5 })
+    await service.send('PATCH', '/aggregations/operated', { rate: 40, burst: 9 })
+    const set = async (name: string) =>
+      ((await (await service.get(`/aggregations/${name}`)).json()) as { set: unknown }).set
+    const page = await open('#/aggregations?sort=aggr_id')
+    const change = async (name: string, field: string, value: string) => {
+      await page.getByRole('button', { name: `Limit of ${name}` }).click()
+      await page.getByLabel(field).fill(value)
+      for (let i = 0; i < 2; i++) await askedAgain(page) // the page goes on beneath the form
+      await confirm(page, 'Change')
+      await page.locator('dialog').waitFor({ state: 'detached' })
+    }
+
+    await page.getByRole('button', { name: 'Limit of own-rate' }).click()
+    assert.equal(await page.getByLabel('per second').inputValue(), '')
+    assert.equal(await page.getByLabel('per second').getAttribute('placeholder'), '2.5')
+    await confirm(page, 'Change')
+    await page.locator('dialog').waitFor({ state: 'detached' })
+    assert.deepEqual(await set('own-rate'), { paused: true })
+    await change('own-rate', 'Downloads at once', '7')
+    assert.deepEqual(await set('own-rate'), { limit: 7, paused: true })
+
+    await change('operated', 'Downloads at once', '4')
+    assert.deepEqual(await set('operated'), { limit: 4, rate: 40, burst: 9 })
+    await change('operated', 'per second', '50')
+    assert.deepEqual(await set('operated'), { limit: 4, rate: 50, burst: 9 })
+    await change('operated', 'begun at once', '')
+    assert.deepEqual(await set('operated'), { limit: 4, rate: 50, burst: 5 })
+    await change('operated', 'per second', '100')
+    assert.deepEqual(await set('operated'), { limit: 4, rate: 100, burst: 10 })
+    await change('operated', 'per second', '')
+    assert.deepEqual(await set('operated'), { limit: 4 })
   })
 
   it('says why a job waits, follows it live, and cancels it', async () => {
@@ -234,8 +277,11 @@ describe('the dashboard in a browser', function () {
   it('tells events as they happen', async () => {
     const page = await open('#/events')
     await page.locator('.live[data-live=true]').waitFor()
+    await page.getByLabel('Aggregation').fill('told')
     const id = await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'told' })
     await page.getByRole('row').filter({ hasText: id }).filter({ hasText: 'delivered' }).waitFor()
+    await page.keyboard.press('Enter') // what is typed stands while others happen
+    await page.waitForURL(/#\/events\?aggr_id=told$/)
   })
 
   it('makes the pictures of the documentation', async () => {
