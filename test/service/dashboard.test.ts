@@ -216,6 +216,61 @@ describe('the dashboard in a browser', function () {
     })
   })
 
+  it('links every count of jobs to a list that holds as many', async () => {
+    const counted = (job: Record<string, unknown>) => service.enqueue({ aggr_id: 'counted', ...job })
+    const polled = { callback_type: 'none', callback_dst: '' }
+    const [gone, fine, slow] = ['gone', 'fine', 'slow'].map((name) => ({ url: `${origin.url}/${name}.png` }))
+    await service.send('PATCH', '/aggregations/counted-later', { paused: true })
+    const later = await Promise.all([1, 2, 3].map(() => counted({ ...fine, aggr_id: 'counted-later' })))
+    await service.send('DELETE', `/jobs/${later[0]}`)
+    await counted({ ...slow, ...polled })
+    await Promise.all([1, 2, 3].map(() => counted({ ...gone, ...polled })))
+    await counted({ ...fine, ...polled })
+    await service.receiver.callbackOf(await counted({ ...gone })) // delivered: it failed, and rests nowhere
+    service.receiver.answer = () => 500
+    await Promise.all([1, 2].map(() => counted({ ...gone })))
+    await eventually(async () => {
+      const now = (await (await service.get('/aggregations/counted')).json()) as Record<string, unknown>
+      const { running, pending, failed, callback_failed } = now
+      assert.deepEqual(
+        { running, pending, failed, callback_failed },
+        { running: 1, pending: 0, failed: 3, callback_failed: 2 },
+      )
+    })
+    service.receiver.answer = () => 200
+
+    const page = await open('')
+    const counts = async (address: string, ready: string) => {
+      await page.goto(`${service.url}/${address}`)
+      await page.getByText(ready).first().waitFor()
+      const links = await page.locator('main a[href^="#/jobs?"]').all()
+      const found = links.map(async (link) => {
+        const [number = ''] = /[\d,]+/.exec((await link.textContent()) ?? '') ?? []
+        return [await link.getAttribute('href'), Number(number.replaceAll(',', ''))] as const
+      })
+      return new Map(await Promise.all(found))
+    }
+    const rows = page.locator('tbody tr:not(:has(td[colspan]))')
+    for (const [address, ready, least] of [
+      ['', 'at rest', 8],
+      ['#/aggregations?search=counted', '2 found', 8],
+      ['#/failures', 'callback failed', 3],
+    ] as const) {
+      const all = await counts(address, ready)
+      assert.ok(all.size >= least, `${address || 'overview'}: ${[...all.keys()]}`)
+      for (const [href, count] of all) {
+        const list = `${service.url}/${href?.slice(2)}&count=50`
+        await Promise.all([page.waitForResponse(list), page.goto(`${service.url}/${href}`)])
+        await eventually(async () => assert.equal(await rows.count(), count, `${address}: ${href}`))
+      }
+    }
+    await page.goto(`${service.url}/#/failures`)
+    const attempts = page.getByRole('region', { name: 'Failed attempts by code' })
+    await attempts.getByRole('row', { name: 'http.404' }).waitFor()
+    assert.equal(await attempts.locator('a[href^="#/jobs"]').count(), 0, 'attempts are no jobs')
+    finish.splice(0)[0]?.()
+  })
+
   it('shows names of others as text, and finds them by their links', async () => {
     for (const name of HOSTILE) {
       await service.send('PATCH', `/aggregations/${encodeURIComponent(name)}`, { paused: true })

@@ -54,7 +54,7 @@ export function AggregationsPage({ query }) {
   `
 }
 
-const byOperator = html`<span title="set by an operator">*</span>`
+const ByOperator = () => html`<span title="set by an operator">*</span>`
 
 function cellsOf(one, ask, amend) {
   const {
@@ -72,8 +72,8 @@ function cellsOf(one, ask, amend) {
   return [
     html`<bdi class="name">${name}</bdi>${one.paused && html` <span class="badge">paused</span>`}
       ${one.held_until && html` <span class="badge">held</span>`}`,
-    limit === null ? '' : html`${number(limit)}${one.set.limit !== undefined && byOperator}`,
-    rate === null ? '' : html`${rate}/s${one.set.rate !== undefined && byOperator}`,
+    limit === null ? '' : html`${number(limit)}${one.set.limit !== undefined && html`<${ByOperator} />`}`,
+    rate === null ? '' : html`${rate}/s${one.set.rate !== undefined && html`<${ByOperator} />`}`,
     jobs('running', running),
     html`${jobs('pending', pending)}${waiting > 0 && html` <span class="badge" title="their origin is slowed, or down">${number(waiting)} wait for hosts</span>`}`,
     one.waiting_since ? since(one.waiting_since) : '',
