@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { startBrowser, type TestBrowser } from '../support/browser.ts'
@@ -20,6 +21,8 @@ const HOSTILE = [
   '../../etc/passwd?a=b&c#d',
   '%2e%2e%2f%00',
   '\u202egpj.exe',
+  '\u200f\u2067marks\u061c',
+  `it's "quoted" &amp; 'so'`,
   '{{7*7}} $(7*7)',
   '__proto__',
 ]
@@ -51,6 +54,12 @@ describe('the dashboard in a browser', function () {
   const shows = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 10_000 })
   const confirm = (page: Page, verb: string) => page.locator('dialog').getByRole('button', { name: verb }).click()
 
+  /** Nothing of what others sent became a part of the page, or was run by it. */
+  async function unhurt(page: Page) {
+    assert.equal(await page.evaluate('window.hurt'), undefined)
+    assert.equal(await page.locator('main img, main script').count(), 0)
+  }
+
   /** Resolves when the aggregations were asked for once more, as they are every other second. */
   const askedAgain = (page: Page) =>
     Promise.all([
@@ -79,6 +88,24 @@ describe('the dashboard in a browser', function () {
       const chart = await page.locator('figure.chart').first().getAttribute('aria-label')
       assert.match(chart ?? '', /downloaded: 1,/)
     })
+  })
+
+  it('says of each process where it runs, its version, load, and since when; and what the last day was like', async () => {
+    await service.download({ url: `${origin.url}/fine.png` })
+    const page = await open('')
+    const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'processor', exact: true }) })
+    await row.waitFor()
+    const [role, host, pid, version, alive, running, cpu, memory] = await row.getByRole('cell').allTextContents()
+    assert.deepEqual([role, host, pid], ['processor', os.hostname(), String(service.role('processor').child.pid)])
+    const { version: ours } = (await (await service.get('/overview')).json()) as { version: string }
+    assert.equal(version, ours)
+    assert.match(alive ?? '', /^\d+(\.\d)? (s|min)/)
+    assert.match(running ?? '', /^\d+ of 256$/)
+    assert.match(cpu ?? '', /^\d+ %$/)
+    assert.match(memory ?? '', /^\d+\.\d MB$/)
+    await page.getByRole('link', { name: 'last day' }).click()
+    const chart = page.getByRole('img', { name: /^Downloads, every 10 minutes; downloaded: [1-9]/ })
+    await chart.locator('canvas').waitFor()
   })
 
   it('finds, pauses, limits and resumes an aggregation', async () => {
@@ -118,12 +145,12 @@ describe('the dashboard in a browser', function () {
   })
 
   it('sets of an aggregation what was changed in the form, and nothing else', async () => {
-    await service.send('PATCH', '/aggregations/own-rate', { paused: true })
-    await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'own-rate', aggr_limit: 3, aggr_rate: 2.5 })
-    await service.send('PATCH', '/aggregations/operated', { rate: 40, burst: 9 })
+    await service.send('PATCH', '/aggregations/terms-jobs', { paused: true })
+    await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: 'terms-jobs', aggr_limit: 3, aggr_rate: 2.5 })
+    await service.send('PATCH', '/aggregations/terms-operator', { rate: 40, burst: 9 })
     const set = async (name: string) =>
       ((await (await service.get(`/aggregations/${name}`)).json()) as { set: unknown }).set
-    const page = await open('#/aggregations?sort=aggr_id')
+    const page = await open('#/aggregations?search=terms-')
     const change = async (name: string, field: string, value: string) => {
       await page.getByRole('button', { name: `Limit of ${name}` }).click()
       await page.getByLabel(field).fill(value)
@@ -132,25 +159,79 @@ describe('the dashboard in a browser', function () {
       await page.locator('dialog').waitFor({ state: 'detached' })
     }
 
-    await page.getByRole('button', { name: 'Limit of own-rate' }).click()
+    await page.getByRole('button', { name: 'Limit of terms-jobs' }).click()
     assert.equal(await page.getByLabel('per second').inputValue(), '')
     assert.equal(await page.getByLabel('per second').getAttribute('placeholder'), '2.5')
     await confirm(page, 'Change')
     await page.locator('dialog').waitFor({ state: 'detached' })
-    assert.deepEqual(await set('own-rate'), { paused: true })
-    await change('own-rate', 'Downloads at once', '7')
-    assert.deepEqual(await set('own-rate'), { limit: 7, paused: true })
+    assert.deepEqual(await set('terms-jobs'), { paused: true })
+    await change('terms-jobs', 'Downloads at once', '7')
+    assert.deepEqual(await set('terms-jobs'), { limit: 7, paused: true })
 
-    await change('operated', 'Downloads at once', '4')
-    assert.deepEqual(await set('operated'), { limit: 4, rate: 40, burst: 9 })
-    await change('operated', 'per second', '50')
-    assert.deepEqual(await set('operated'), { limit: 4, rate: 50, burst: 9 })
-    await change('operated', 'begun at once', '')
-    assert.deepEqual(await set('operated'), { limit: 4, rate: 50, burst: 5 })
-    await change('operated', 'per second', '100')
-    assert.deepEqual(await set('operated'), { limit: 4, rate: 100, burst: 10 })
-    await change('operated', 'per second', '')
-    assert.deepEqual(await set('operated'), { limit: 4 })
+    await change('terms-operator', 'Downloads at once', '4')
+    assert.deepEqual(await set('terms-operator'), { limit: 4, rate: 40, burst: 9 })
+    await change('terms-operator', 'per second', '50')
+    assert.deepEqual(await set('terms-operator'), { limit: 4, rate: 50, burst: 9 })
+    await change('terms-operator', 'begun at once', '')
+    assert.deepEqual(await set('terms-operator'), { limit: 4, rate: 50, burst: 5 })
+    await change('terms-operator', 'per second', '100')
+    assert.deepEqual(await set('terms-operator'), { limit: 4, rate: 100, burst: 10 })
+    await change('terms-operator', 'per second', '')
+    assert.deepEqual(await set('terms-operator'), { limit: 4 })
+  })
+
+  it('sorts aggregations by the head that is pressed', async () => {
+    const named = (name: string, job: Record<string, unknown>) => service.enqueue({ aggr_id: `sorted-${name}`, ...job })
+    const fine = { url: `${origin.url}/fine.png` }
+    for (const name of ['a', 'b']) await service.send('PATCH', `/aggregations/sorted-${name}`, { paused: true })
+    await service.send('PATCH', '/aggregations/sorted-c', { limit: 2 })
+    await named('a', fine)
+    await Promise.all([1, 2, 3].map(() => named('b', fine)))
+    await named('c', { url: `${origin.url}/gone.png`, callback_type: 'none', callback_dst: '' })
+    await named('c', { url: `${origin.url}/slow.png` })
+    const page = await open('#/aggregations?search=sorted-')
+    const order = async () =>
+      (await page.locator('tbody .name').allTextContents()).map((name) => name.slice(-1)).join('')
+    const heads = page.getByRole('columnheader')
+    for (const [head, wanted, direction] of [
+      ['Failed', 'cab', 'descending'],
+      ['Oldest wait', 'abc', 'descending'],
+      ['Pending', 'bac', 'descending'],
+      ['Aggregation', 'abc', 'ascending'],
+      ['Running', 'cab', 'descending'],
+    ]) {
+      await heads.getByRole('button', { name: head ?? '' }).click()
+      await eventually(async () => assert.equal(await order(), wanted, head))
+      assert.equal(await heads.filter({ hasText: head ?? '' }).getAttribute('aria-sort'), direction)
+    }
+    finish.splice(0)[0]?.()
+  })
+
+  it('sorts and pauses by keyboard alone', async () => {
+    await service.send('PATCH', '/aggregations/keys-a', { limit: 2 })
+    const page = await open('#/aggregations')
+    /** Goes on to what has this label or text. */
+    async function tabTo(label: string) {
+      const focus = `document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent`
+      for (let i = 0; i < 60; i++) {
+        await page.keyboard.press('Tab')
+        if (String(await page.evaluate(focus)).startsWith(label)) return
+      }
+      assert.fail(`Tab does not lead to ${label}`)
+    }
+    await page.keyboard.press('/')
+    await page.keyboard.type('keys-')
+    await shows(page, /^1 found$/)
+    await tabTo('Oldest wait')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/sort=waiting/)
+    await tabTo('Pause keys-a')
+    await page.keyboard.press('Enter')
+    await page.locator('dialog[open]').waitFor()
+    await tabTo('Pause')
+    await page.keyboard.press('Enter')
+    await page.locator('.badge', { hasText: 'paused' }).waitFor()
+    await page.locator('dialog').waitFor({ state: 'detached' })
   })
 
   it('says why a job waits, follows it live, and cancels it', async () => {
@@ -291,8 +372,59 @@ describe('the dashboard in a browser', function () {
       .or(page.getByRole('button', { name: `Resume ${HOSTILE[0]}` }))
       .click()
     await confirm(page, 'Resume')
-    assert.equal(await page.evaluate('window.hurt'), undefined)
-    assert.equal(await page.locator('main img, main script').count(), 0)
+    await unhurt(page)
+  })
+
+  it('shows a job with names of others as text', async () => {
+    const job = { url: `${origin.url}/gone.png`, callback_type: 'none', callback_dst: '' }
+    const page = await open('#/jobs')
+    for (const name of HOSTILE) {
+      await service.send('PATCH', `/aggregations/${encodeURIComponent(name)}`, { paused: null })
+      const id = await service.enqueue({ ...job, aggr_id: name })
+      await page.goto(`${service.url}/#/jobs/${id}`)
+      await page.locator('#job-state', { hasText: 'failed' }).waitFor()
+      assert.equal(await page.locator('dd bdi').first().textContent(), name)
+      await page.locator('dd a', { has: page.locator('bdi') }).click()
+      await page.getByRole('heading', { name: 'Aggregations' }).waitFor()
+      assert.equal(await page.locator('#search').inputValue(), name)
+    }
+    await unhurt(page)
+  })
+
+  it('shows hosts and receivers that fail as text, and narrows failures down to them', async () => {
+    const now = Math.floor(Date.now() / 600_000) * 600_000
+    const rest = '{downloader}:rest:callback-failed'
+    for (const name of HOSTILE) {
+      await service.redis.cli('HSET', `{downloader}:series:failures:${now}`, `d tls.untrusted ${name}`, '3')
+      await service.redis.cli('ZADD', `${rest}:to:${name}`, String(now), 'AAAAAAAAAAAAAA')
+      await service.redis.cli('SADD', '{downloader}:tags:callback-failed', `to:${name}`)
+    }
+    const page = await open('#/failures?code=tls.untrusted')
+    const table = (name: string) => page.getByRole('region', { name, exact: true })
+    const names = (name: string) => table(name).locator('tbody bdi').allTextContents()
+    await eventually(async () => {
+      assert.deepEqual((await names('Failed attempts by host')).sort(), [...HOSTILE].sort())
+      const receivers = await names('Failed callbacks by receiver')
+      assert.deepEqual(
+        HOSTILE.filter((name) => !receivers.includes(name)),
+        [],
+      )
+    })
+    for (const name of HOSTILE) {
+      await table('Failed attempts by host')
+        .getByRole('link')
+        .filter({ has: page.locator('bdi', { hasText: name }) })
+        .click()
+      await eventually(async () => assert.deepEqual(await names('Failed attempts by host'), [name]))
+      assert.deepEqual(await page.locator('.filter bdi').allTextContents(), [name, 'tls.untrusted'])
+      await page.getByRole('link', { name: 'Every host' }).click()
+      await page.locator('.filter', { hasText: name }).waitFor({ state: 'detached' })
+    }
+    await page.getByRole('button', { name: `Retry all, state: callback_failed, receiver: ${HOSTILE[0]}` }).click()
+    await shows(page, `What has state: callback_failed, receiver: ${HOSTILE[0]} is queued again.`)
+    await confirm(page, 'Leave it')
+    await unhurt(page)
+    for (const name of HOSTILE) await service.redis.cli('DEL', `${rest}:to:${name}`)
   })
 
   it('stays usable with ten thousand aggregations', async () => {
@@ -321,6 +453,12 @@ describe('the dashboard in a browser', function () {
       const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
       assert.ok(Number(wider) <= 0, `${name} is ${wider} px too wide`)
     }
+    const id = await service.enqueue({ url: `${origin.url}/${'a-long-name'.repeat(50)}.png`, aggr_id: 'x'.repeat(500) })
+    await page.goto(`${service.url}/#/jobs/${id}`)
+    await page.locator('#job-state', { hasText: 'delivered' }).waitFor()
+    const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+    assert.ok(Number(wider) <= 0, `the page of a job is ${wider} px too wide`)
+    await page.goto(`${service.url}/`)
     await page.locator('.chart canvas').first().waitFor()
     assert.match(
       String(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor')),
@@ -337,6 +475,22 @@ describe('the dashboard in a browser', function () {
     await page.getByRole('row').filter({ hasText: id }).filter({ hasText: 'delivered' }).waitFor()
     await page.keyboard.press('Enter') // what is typed stands while others happen
     await page.waitForURL(/#\/events\?aggr_id=told$/)
+  })
+
+  it('tells events of names of others as text', async () => {
+    const page = await open('#/events')
+    await page.locator('.live[data-live=true]').waitFor()
+    for (const name of HOSTILE) await service.enqueue({ url: `${origin.url}/fine.png`, aggr_id: name })
+    for (const name of HOSTILE) await page.locator('tbody bdi', { hasText: name }).first().waitFor()
+    for (const name of HOSTILE) {
+      await page.getByLabel('Aggregation').fill(name)
+      const [request] = await Promise.all([
+        page.waitForRequest((request) => request.url().includes('/events?')),
+        page.keyboard.press('Enter'),
+      ])
+      assert.equal(new URL(request.url()).searchParams.get('aggr_id'), name)
+    }
+    await unhurt(page)
   })
 
   it('makes the pictures of the documentation', async () => {
@@ -390,6 +544,19 @@ describe('the dashboard of a deployment with tokens', function () {
     await page.goto(service.url)
     await page.getByLabel('Token').waitFor()
     browser.complaints.splice(0)
+  })
+
+  it('says for how long the job waits that waits longest, and sets a cookie for this site alone', async () => {
+    const page = await browser.open(service.url)
+    await page.getByLabel('Token').fill('second')
+    await page.keyboard.press('Enter')
+    await page.getByText('nothing waits that could start').first().waitFor()
+    const job = { aggr_id: 'nobody-works', aggr_limit: 1, url: 'http://origin.test/', callback_type: 'none' }
+    const headers = { authorization: 'Bearer second' }
+    assert.equal((await service.post('/download', job, headers)).status, 201)
+    await page.getByText(/^waits for [1-9]/).waitFor()
+    const [cookie] = await page.context().cookies()
+    assert.deepEqual([cookie?.sameSite, cookie?.httpOnly, cookie?.secure], ['Strict', true, false])
   })
 
   it('takes nothing from the pages of other sites, and is shown in nobody’s frame', async () => {
