@@ -70,7 +70,7 @@ describe('the dashboard in a browser', function () {
   async function picture(page: Page, name: string) {
     if (!PICTURES) return
     mkdirSync(PICTURES, { recursive: true })
-    await page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: true })
+    await page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: name !== 'phone' })
   }
 
   it('shows what is alive and what happens, without being loaded again', async () => {
@@ -503,9 +503,27 @@ describe('the dashboard in a browser', function () {
       assert.match(chart ?? '', /downloaded: [4-9]\d/)
     })
     await picture(page, 'overview')
-    await page.goto(`${service.url}/#/aggregations?search=host-1`)
-    await shows(page, /^11 found$/)
+    const shops = {
+      'shop-0': { limit: 6 },
+      'shop-1': { rate: 2.5 },
+      'shop-2': { paused: true },
+      'shop-3': { limit: 2 },
+    }
+    for (const [name, set] of Object.entries(shops)) await service.send('PATCH', `/aggregations/${name}.example`, set)
+    for (const [name, path, count] of [
+      ['shop-0', 'slow', 3],
+      ['shop-1', 'slow', 1],
+      ['shop-2', 'fine', 5],
+      ['shop-3', 'slow', 4],
+    ] as const) {
+      const job = { url: `${origin.url}/${path}.png`, aggr_id: `${name}.example`, aggr_limit: 4 }
+      for (let i = 0; i < count; i++) await service.enqueue(job)
+    }
+    await page.goto(`${service.url}/#/aggregations?search=shop-`)
+    await shows(page, /^4 found$/)
+    await page.getByRole('row', { name: 'shop-0' }).getByRole('link', { name: '3' }).waitFor()
     await picture(page, 'aggregations')
+    for (const end of finish.splice(0)) end()
   })
 })
 
