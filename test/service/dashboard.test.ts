@@ -219,6 +219,7 @@ describe('the dashboard in a browser', function () {
       }
       assert.fail(`Tab does not lead to ${label}`)
     }
+    await page.locator('#search').waitFor() // a key that comes before the page is for nobody
     await page.keyboard.press('/')
     await page.keyboard.type('keys-')
     await shows(page, /^1 found$/)
