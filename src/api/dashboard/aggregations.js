@@ -1,6 +1,7 @@
 import { aggregationPath, ask, hasAddress, link, withQuery } from './api.js'
 import { useAnswer } from './hooks.js'
 import { Ask, Failure, Table } from './parts.js'
+import { amendmentOf, termsFields } from './terms.js'
 import { html, useState } from './vendor/preact.js'
 import { number, since } from './words.js'
 
@@ -53,6 +54,8 @@ export function AggregationsPage({ query }) {
   `
 }
 
+const ByOperator = () => html`<span title="set by an operator">*</span>`
+
 function cellsOf(one, ask, amend) {
   const {
     aggr_id: name,
@@ -69,10 +72,8 @@ function cellsOf(one, ask, amend) {
   return [
     html`<bdi class="name">${name}</bdi>${one.paused && html` <span class="badge">paused</span>`}
       ${one.held_until && html` <span class="badge">held</span>`}`,
-    limit === null
-      ? ''
-      : html`${number(limit)}${one.set.limit !== undefined && html`<span title="set by an operator">*</span>`}`,
-    rate === null ? '' : `${rate}/s`,
+    limit === null ? '' : html`${number(limit)}${one.set.limit !== undefined && html`<${ByOperator} />`}`,
+    rate === null ? '' : html`${rate}/s${one.set.rate !== undefined && html`<${ByOperator} />`}`,
     jobs('running', running),
     html`${jobs('pending', pending)}${waiting > 0 && html` <span class="badge" title="their origin is slowed, or down">${number(waiting)} wait for hosts</span>`}`,
     one.waiting_since ? since(one.waiting_since) : '',
@@ -82,7 +83,7 @@ function cellsOf(one, ask, amend) {
 }
 
 function Changes({ one, ask, amend }) {
-  const { aggr_id: name, paused, limit, rate } = one
+  const { aggr_id: name, paused } = one
   const pause = () =>
     ask(
       paused
@@ -105,24 +106,14 @@ function Changes({ one, ask, amend }) {
       title: `Limit of ${name}`,
       text: 'Stands until it is changed, and wins over what its jobs bring. Empty: as they bring it.',
       verb: 'Change',
-      fields: [
-        {
-          label: 'Downloads at once',
-          name: 'limit',
-          type: 'number',
-          min: 1,
-          step: 1,
-          value: one.set.limit ?? '',
-          placeholder: String(limit ?? ''),
-        },
-        { label: 'Downloads begun per second', name: 'rate', type: 'number', min: 0, step: 'any', value: rate ?? '' },
-      ],
-      act: (given) => amend(name, { limit: numberOr(given.limit), rate: numberOr(given.rate) })(),
+      fields: termsFields(one),
+      act: async (given) => {
+        const amendment = amendmentOf(one, given)
+        if (Object.keys(amendment).length > 0) await amend(name, amendment)()
+      },
     })
   return html`<span class="buttons">
     <button onClick=${pause} aria-label=${`${paused ? 'Resume' : 'Pause'} ${name}`}>${paused ? 'Resume' : 'Pause'}</button>
     <button onClick=${change} aria-label=${`Limit of ${name}`}>Limit</button>
   </span>`
 }
-
-const numberOr = (text) => (text === '' ? null : Number(text))

@@ -5,8 +5,6 @@ import { RetryAll } from './retry.js'
 import { html } from './vendor/preact.js'
 import { number } from './words.js'
 
-const STEPS = { download: 'failed', callback: 'callback_failed' }
-
 /** Adds up what has the same name, most first. */
 function grouped(failures, nameOf) {
   const groups = new Map()
@@ -24,29 +22,33 @@ export function FailuresPage({ query }) {
   const host = query.get('host')
   const code = query.get('code')
   const { answer, error, reload } = useAnswer(() => ask(withQuery('/failures', { span })), [span], 5000)
-  const here = (changes) => link('failures', { span, ...changes })
+  const here = (changes) => link('failures', { span, host, code, ...changes })
   const recent = (answer?.recent ?? []).filter(
     (one) => (host === null || one.host === host) && (code === null || one.code === code),
   )
-  const count = ({ step, code, count }) =>
-    html`<a href=${link('jobs', { state: STEPS[step], code })}>${number(count)}</a>`
   const nobody = answer ? 'nothing has failed' : 'loading …'
   return html`
     <h1 tabindex="-1">Failures</h1>
     <${Failure} error=${error} />
     <${Tabs} label="Time span" chosen=${span} choices=${[
-      ['hour', 'last hour', link('failures', { span: 'hour' })],
-      ['day', 'last day', link('failures', { span: 'day' })],
+      ['hour', 'last hour', here({ span: 'hour' })],
+      ['day', 'last day', here({ span: 'day' })],
     ]} />
-    ${(host ?? code) !== null && html`<p class="filter">Only <bdi>${host ?? code}</bdi> <a href=${here({})} aria-label="All of them">×</a></p>`}
+    <p class="quiet">Attempts that failed, whatever came of their jobs: one that was retried counts each time, and may be done by now.</p>
+    <p>${Object.entries({ host, code })
+      .filter(([, value]) => value !== null)
+      .map(
+        ([name, value]) =>
+          html`<span class="filter">Only <bdi>${value}</bdi> <a href=${here({ [name]: '' })} aria-label=${`Every ${name}`}>×</a></span> `,
+      )}</p>
     <div class="columns">
       <section><h2>Attempts by code</h2>
         <${Table} caption="Failed attempts by code" columns=${[{ head: 'Step' }, { head: 'Code' }, { head: 'Attempts', number: true }]} empty=${nobody}
-          rows=${grouped(recent, (one) => `${one.step} ${one.code}`).map((one) => ({ key: one.name, cells: [one.step, html`<a href=${here({ code: one.code })}><code>${one.code}</code></a>`, count(one)] }))} />
+          rows=${grouped(recent, (one) => `${one.step} ${one.code}`).map((one) => ({ key: one.name, cells: [one.step, html`<a href=${here({ code: one.code })}><code>${one.code}</code></a>`, number(one.count)] }))} />
       </section>
       <section><h2>Attempts by host</h2>
         <${Table} caption="Failed attempts by host" columns=${[{ head: 'Step' }, { head: 'Host' }, { head: 'Attempts', number: true }]} empty=${nobody}
-          rows=${grouped(recent, (one) => `${one.step} ${one.host}`).map((one) => ({ key: one.name, cells: [one.step, html`<a href=${here({ host: one.host || undefined })}><bdi>${one.host || 'others'}</bdi></a>`, html`<a href=${here({ host: one.host || undefined })}>${number(one.count)}</a>`] }))} />
+          rows=${grouped(recent, (one) => `${one.step} ${one.host}`).map((one) => ({ key: one.name, cells: [one.step, one.host ? html`<a href=${here({ host: one.host })}><bdi>${one.host}</bdi></a>` : 'others', number(one.count)] }))} />
       </section>
       <section><h2>Jobs at rest by code</h2>
         <${Table} caption="Jobs at rest by code" columns=${[{ head: 'State' }, { head: 'Code' }, { head: 'Jobs', number: true }, { head: '' }]} empty=${nobody}

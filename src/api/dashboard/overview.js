@@ -46,9 +46,6 @@ const CHARTS = [
   ],
 ]
 
-/** Where the jobs of a room are listed: callbacks of all backends stand together. */
-const states = (room) => (room === 'downloads' ? ['pending', 'running'] : ['callback_pending', 'callback_running'])
-
 export function OverviewPage({ query }) {
   const span = query.get('span') === 'day' ? 'day' : 'hour'
   const { answer: now, error } = useAnswer(() => ask('/overview'), [], 1000)
@@ -72,24 +69,40 @@ export function OverviewPage({ query }) {
 
 const perStep = ({ step_s }) => (step_s === 60 ? 'each minute' : `every ${step_s / 60} minutes`)
 
-const downloadsFirst = (a, b) => (b.room === 'downloads') - (a.room === 'downloads')
+/** As jobs are listed: callbacks of all backends together. */
+function placesOf(rooms) {
+  const downloads = rooms.filter(({ room }) => room === 'downloads')
+  const callbacks = rooms.filter(({ room }) => room !== 'downloads')
+  return [
+    { name: 'downloads', rooms: downloads, waiting: 'pending', working: 'running' },
+    { name: 'callbacks', rooms: callbacks, waiting: 'callback_pending', working: 'callback_running' },
+  ]
+}
+
+const Count = ({ state, count, text }) =>
+  html`<p><a href=${link('jobs', { state })}><b>${number(count)}</b> ${text}</a></p>`
 
 function Figures({ now }) {
   return html`<div class="figures">
-    ${[...now.rooms].sort(downloadsFirst).map(({ room, pending, running, longest_wait_ms: wait }) => {
-      const [waiting, working] = states(room)
-      return html`<section class="figure" key=${room}>
-        <h2>${room}</h2>
-        <p><a href=${link('jobs', { state: waiting })}><b>${number(pending)}</b> pending</a></p>
-        <p><a href=${link('jobs', { state: working })}><b>${number(running)}</b> running</a></p>
-        <p class="quiet">${wait === 0 ? 'nothing waits that could start' : html`waits for <b>${duration(wait)}</b>`}</p>
-      </section>`
-    })}
-    <section class="figure">
+    ${placesOf(now.rooms).map((place) => html`<${Place} key=${place.name} ...${place} />`)}
+    <section class="figure" aria-label="at rest">
       <h2>at rest</h2>
-      ${REST.map(([state, text]) => html`<p><a href=${link('jobs', { state })}><b>${number(now.at_rest[state])}</b> ${text}</a></p>`)}
+      ${REST.map(([state, text]) => html`<${Count} state=${state} count=${now.at_rest[state]} text=${text} />`)}
     </section>
   </div>`
+}
+
+function Place({ name, rooms, waiting, working }) {
+  const sum = (of) => rooms.reduce((all, room) => all + of(room), 0)
+  const wait = Math.max(0, ...rooms.map(({ longest_wait_ms: ms }) => ms))
+  const backendOf = (room) => room.slice(room.indexOf(':') + 1)
+  return html`<section class="figure" aria-label=${name}>
+    <h2>${name}</h2>
+    <${Count} state=${waiting} count=${sum(({ pending }) => pending)} text="pending" />
+    <${Count} state=${working} count=${sum(({ running }) => running)} text="running" />
+    <p class="quiet">${wait === 0 ? 'nothing waits that could start' : html`waits for <b>${duration(wait)}</b>`}</p>
+    ${rooms.length > 1 && html`<p class="quiet">${rooms.map(({ room, pending, running }) => `${backendOf(room)}: ${number(pending)} + ${number(running)}`).join(', ')}</p>`}
+  </section>`
 }
 
 const COLUMNS = [

@@ -35,6 +35,7 @@ function Head({ head, number, sort, sorted, onSort }) {
 
 /**
  * Asks before something is done. `fields` are inputs: [{ name, label, value, type, … }]; what they hold is handed to `act`.
+ * `value` is only what they hold at first: the page beneath is drawn anew while somebody types.
  */
 export function Ask({ title, text, verb, fields = [], danger = false, act, onClose }) {
   const dialog = useRef()
@@ -58,7 +59,7 @@ export function Ask({ title, text, verb, fields = [], danger = false, act, onClo
     <form onSubmit=${submit}>
       <h2>${title}</h2>
       <p>${text}</p>
-      ${fields.map(({ label, ...input }) => html`<label>${label}<input ...${input} /></label>`)}
+      ${fields.map(({ label, value, ...input }) => html`<label>${label}<input ...${input} defaultValue=${value} /></label>`)}
       <${Failure} error=${error} />
       <div class="buttons">
         <button type="button" onClick=${() => dialog.current.close()}>Leave it</button>
