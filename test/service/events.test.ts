@@ -172,7 +172,14 @@ describe('GET /events', () => {
     await service.redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await eventually(async () => {
       const { job_id } = await service.download({ url: origin.on('/after', 'content') })
-      await eventually(() => assert.ok(client.events().some(({ id }) => id === job_id)), 100)
+      await eventually(
+        () =>
+          assert.equal(
+            client.events().some(({ id }) => id === job_id),
+            true,
+          ),
+        100,
+      )
     })
   })
 

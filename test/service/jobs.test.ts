@@ -131,7 +131,7 @@ describe('looking at a job', () => {
       const file = path.join(service.root, id.slice(0, 3), id)
       assert.ok(existsSync(file))
       assert.deepEqual(await cancel(id), [202, 'expired'])
-      await eventually(() => assert.ok(!existsSync(file)))
+      await eventually(() => assert.equal(existsSync(file), false))
       await eventually(async () => assert.equal((await service.get(`/jobs/${id}`)).status, 404))
     })
 

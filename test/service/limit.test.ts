@@ -85,7 +85,7 @@ describe('the limit of an aggregation, while files are stored', () => {
     const roles = ['api', 'processor', 'processor', 'notifier']
     const impatient = { headers_timeout_ms: 300, max_retries: 1, retry_backoff_ms: 20 }
     /** So that more are stored at once than may be fetched at once. */
-    const crowded = () => eventually(() => assert.ok(storing.most > LIMIT))
+    const crowded = () => eventually(() => assert.equal(storing.most > LIMIT, true))
     await using service = await start(roles, crowded, impatient)
     const urls = Object.entries(answers).map(([name, answer]) => origin.on(`/${name}`, answer))
     const many = urls.filter((url) => !/silent|short$/.test(url)) // those take their time

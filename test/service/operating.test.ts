@@ -258,7 +258,7 @@ describe('finding jobs', () => {
     const ids: string[] = []
     for (const aggr_id of ['early', 'middle', 'late']) {
       const id = await service.enqueue({ url: origin.on('/ok', 'content'), aggr_id })
-      await eventually(async () => assert.ok((await idsOf('state=callback_failed')).includes(id)))
+      await eventually(async () => assert.equal((await idsOf('state=callback_failed')).includes(id), true))
       ids.push(id)
     }
     const [late, middle, early] = (await list('state=callback_failed')).body.jobs
