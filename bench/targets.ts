@@ -134,6 +134,12 @@ export const targets: readonly Target[] = [
     ]
   }),
   {
+    scenario: 'politeness',
+    what: 'healthy beside 500/s, of beside 500/s that were told',
+    value: ratio('healthy_per_s', 'limit-500', 'told-500'),
+    least: 0.95,
+  },
+  {
     scenario: 'big',
     what: 'transfer: time of curl, of ours',
     value: ratio('transfer_s', 'curl', 'downloader'),
