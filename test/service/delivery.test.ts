@@ -192,7 +192,7 @@ describe('a callback over HTTP', () => {
 
   it('fails and rests when its notifier died with it too often', async () => {
     await using fragile = await startService({
-      config: { notifier: { lease_ms: 300, max_stalls: 2, max_retries: 0 } },
+      config: { notifier: { lease_ms: 1500, max_stalls: 2, max_retries: 0 } },
     })
     fragile.receiver.answer = () => undefined
     const id = await fragile.enqueue({ url })

@@ -129,7 +129,7 @@ describe('the two promises', () => {
   it('a job that kills its processor again and again fails as stalled', async () => {
     await using origin = await startOrigin()
     await using service = await startService({
-      config: { processor: { ...quickLeases.processor, lease_ms: 300, max_stalls: 2, max_retries: 0 } },
+      config: { processor: { ...quickLeases.processor, lease_ms: 1500, max_stalls: 2, max_retries: 0 } },
     })
     const id = await service.enqueue({ url: origin.on('/hangs', () => {}) })
     for (let kills = 0; kills < 2; kills++) {
