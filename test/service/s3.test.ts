@@ -149,7 +149,7 @@ describe('S3', () => {
       await delay(1000) // their age is counted in whole seconds
       await service.add('processor') // which looks for them when it starts
       for (const id of ids) {
-        await eventually(async () => assert.equal((await service.post(`/retry/${id}`)).status, 404))
+        await eventually(async () => assert.equal((await service.get(`/jobs/${id}`)).status, 404))
       }
       assert.ok((await keysIn('theirs')).includes(keyOf(ids[0] ?? '')))
       assert.equal((await service.post(`/retry/${failed}`)).status, 201)
