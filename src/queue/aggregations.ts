@@ -5,6 +5,7 @@ import type { Jobs } from './jobs.ts'
 import { type Keys, pendingIn } from './keys.ts'
 import type { GroupSettings } from './queue.ts'
 import type { Client } from './redis.ts'
+import { tagPages } from './resting-tags.ts'
 import type { GroupRow } from './scripts.ts'
 
 /** An aggregation as it is now. Times are ms since the epoch, by Redis's clock. */
@@ -50,12 +51,10 @@ export function aggregationsOf(redis: Client, keys: Keys, jobs: Pick<Jobs, 'canc
   async function failing(): Promise<Set<string>> {
     const found = new Set<string>()
     for (const reason of ['failed', 'callback-failed'] as const) {
-      let cursor = '0'
-      do {
-        const [next, tags] = await redis.sscan(keys.aggregationTags(reason), cursor, 'COUNT', SCAN_COUNT)
-        cursor = next
+      for await (const tags of tagPages(redis, keys.aggregationTags(reason))) {
         for (const tag of tags) found.add(tag.slice(aggregationTag('').length))
-      } while (cursor !== '0' && found.size < MOST_AT_REST)
+        if (found.size >= MOST_AT_REST) break
+      }
     }
     return found
   }
